@@ -1,0 +1,195 @@
+//! An event, its ref, and its place in the log.
+//!
+//! Owns: what makes an event valid.
+//! Must not know: how an event is stored or sent.
+//! Source: design of the log; refs are FaunaDB's 64-bit document ids.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::{Fields, OrderId, order_id::InvalidOrderId};
+
+/// An event's place in its order's log: 1, 2, 3, … without gaps. [`Version::NONE`] is the empty log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version(u64);
+
+impl Version {
+    /// The version of a log without events.
+    pub const NONE: Self = Self(0);
+    /// The version of a log's first event.
+    pub const FIRST: Self = Self(1);
+
+    /// The version with this number.
+    #[must_use]
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number, from 0.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The version after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    /// The version before this one; [`Version::NONE`] stays.
+    #[must_use]
+    pub const fn previous(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An event's own id: a 64-bit number, written in decimal. It does not fit a JavaScript number, so it is a string in
+/// every JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventRef(u64);
+
+/// A text that is no [`EventRef`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a ref must be the decimal digits of a 64-bit number, without sign or leading zeros")]
+pub struct InvalidEventRef;
+
+impl EventRef {
+    /// Reads the canonical decimal text, so that one number has one text.
+    ///
+    /// # Errors
+    /// [`InvalidEventRef`] for anything else.
+    pub fn parse(text: &str) -> Result<Self, InvalidEventRef> {
+        let canonical = text == "0" || (text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0'));
+        match text.parse() {
+            Ok(number) if canonical => Ok(Self(number)),
+            Ok(_) | Err(_) => Err(InvalidEventRef),
+        }
+    }
+}
+
+impl fmt::Display for EventRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An event's `data`: an object with at least a text `eventName` and a valid `orderId`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventData {
+    order_id: OrderId,
+    fields: Fields,
+}
+
+/// Why an object is no event's `data`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidEventData {
+    /// `eventName` is absent, empty or no string.
+    #[error("data.eventName must be a string that is not empty")]
+    EventName,
+    /// `orderId` is absent or no string.
+    #[error("data.orderId must be a string")]
+    OrderIdMissing,
+    /// `orderId` is a string that is no order id.
+    #[error("data.orderId: {0}")]
+    OrderId(InvalidOrderId),
+}
+
+impl EventData {
+    /// Checks an object.
+    ///
+    /// # Errors
+    /// [`InvalidEventData`] names the broken rule.
+    pub fn new(fields: Fields) -> Result<Self, InvalidEventData> {
+        match fields.get("eventName") {
+            Some(Value::String(name)) if !name.is_empty() => {}
+            Some(_) | None => return Err(InvalidEventData::EventName),
+        }
+        let Some(Value::String(order_id)) = fields.get("orderId") else {
+            return Err(InvalidEventData::OrderIdMissing);
+        };
+        let order_id = OrderId::new(order_id.as_str()).map_err(InvalidEventData::OrderId)?;
+        Ok(Self { order_id, fields })
+    }
+
+    /// The order that the event belongs to.
+    #[must_use]
+    pub fn order_id(&self) -> &OrderId {
+        &self.order_id
+    }
+
+    /// All fields, `eventName` and `orderId` included.
+    #[must_use]
+    pub fn fields(&self) -> &Fields {
+        &self.fields
+    }
+}
+
+/// A fact about an order, as its producer wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The event's own id; appending the same ref twice for an order is one event.
+    pub event_ref: EventRef,
+    /// When the producer wrote it, in microseconds since 1970. It never orders anything.
+    pub ts_us: i64,
+    /// What happened.
+    pub data: EventData,
+}
+
+impl Event {
+    /// The order that the event belongs to.
+    #[must_use]
+    pub fn order_id(&self) -> &OrderId {
+        self.data.order_id()
+    }
+}
+
+/// An event and its place in its order's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoggedEvent {
+    /// 1 for the order's first event.
+    pub version: Version,
+    /// The event.
+    pub event: Event,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(json: &str) -> Fields {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn a_ref_is_the_canonical_decimal_of_a_64_bit_number() {
+        for text in ["0", "282842364888744451", "18446744073709551615"] {
+            assert_eq!(EventRef::parse(text).unwrap().to_string(), text);
+        }
+        for text in ["", "-1", "+1", "007", "1.0", "1e3", "18446744073709551616", " 1", "١"] {
+            assert_eq!(EventRef::parse(text), Err(InvalidEventRef), "{text}");
+        }
+    }
+
+    #[test]
+    fn data_carries_a_name_and_a_valid_order_id() {
+        assert_eq!(EventData::new(fields(r#"{"orderId":"a"}"#)), Err(InvalidEventData::EventName));
+        assert_eq!(EventData::new(fields(r#"{"orderId":"a","eventName":""}"#)), Err(InvalidEventData::EventName));
+        assert_eq!(EventData::new(fields(r#"{"eventName":"A"}"#)), Err(InvalidEventData::OrderIdMissing));
+        assert_eq!(EventData::new(fields(r#"{"eventName":"A","orderId":7}"#)), Err(InvalidEventData::OrderIdMissing));
+        assert_eq!(
+            EventData::new(fields(r#"{"eventName":"A","orderId":""}"#)),
+            Err(InvalidEventData::OrderId(InvalidOrderId::Empty))
+        );
+        let data = EventData::new(fields(r#"{"eventName":"A","orderId":"guid_1","x":null}"#)).unwrap();
+        assert_eq!(data.order_id().as_str(), "guid_1");
+        assert_eq!(data.fields().len(), 3);
+    }
+}

@@ -1,0 +1,82 @@
+//! The fan-out of one update: what to do with the connections that it did not reach.
+//!
+//! Owns: the rule that tells a slow reader from an outage.
+//! Must not know: HTTP, retries, tables; it plans and does nothing.
+//! Source: rule 4 of the guarantee, `docs/decisions/0003-closing-a-connection-is-safe.md`.
+
+use crate::{
+    ConnectionId,
+    limits::{CLOSES_ANY_SHARE_MAX, CLOSES_SHARE_DIVISOR},
+};
+
+/// How a push to one connection ended, after all its tries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// API Gateway took the message.
+    Delivered,
+    /// The connection is no more (410).
+    Gone,
+    /// The message is over API Gateway's limit (413).
+    TooLarge,
+    /// Too many calls, or the connection's buffer is full (429).
+    Throttled,
+    /// No answer in time, a server error, or a refusal.
+    Failed,
+}
+
+/// What is left to do after all tries of one update.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settlement {
+    /// Connections that are no more: their rows are deleted.
+    pub forget: Vec<ConnectionId>,
+    /// Connections to close, so that their clients reconnect and resume from the log.
+    pub close: Vec<ConnectionId>,
+    /// The failure is general: the batch has to come again.
+    pub retry: bool,
+}
+
+/// Decides on a whole fan-out. A few failures are settled by closing those connections, which is safe since a client
+/// resumes from the log; more than a few are a general failure, and closing would only start a storm of reconnects.
+#[must_use]
+pub fn settle(outcomes: Vec<(ConnectionId, Outcome)>) -> Settlement {
+    let few = CLOSES_ANY_SHARE_MAX.max(outcomes.len() / CLOSES_SHARE_DIVISOR);
+    let mut settlement = Settlement::default();
+    for (connection_id, outcome) in outcomes {
+        match outcome {
+            Outcome::Delivered => {}
+            Outcome::Gone => settlement.forget.push(connection_id),
+            Outcome::TooLarge | Outcome::Throttled | Outcome::Failed => settlement.close.push(connection_id),
+        }
+    }
+    if settlement.close.len() > few {
+        settlement.close.clear();
+        settlement.retry = true;
+    }
+    settlement
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fan_out(delivered: usize, gone: usize, failed: usize) -> Settlement {
+        let outcomes = [(Outcome::Delivered, delivered), (Outcome::Gone, gone), (Outcome::Throttled, failed)];
+        let each = outcomes.into_iter().flat_map(|(outcome, count)| std::iter::repeat_n(outcome, count));
+        settle(each.enumerate().map(|(index, outcome)| (ConnectionId::new(index.to_string()), outcome)).collect())
+    }
+
+    #[test]
+    fn a_few_failures_among_many_close_those_connections() {
+        let settlement = fan_out(97, 2, 3);
+        assert_eq!((settlement.forget.len(), settlement.close.len(), settlement.retry), (2, 3, false));
+        assert_eq!(fan_out(0, 0, 1).close.len(), 1);
+        assert_eq!(fan_out(900, 0, 100).close.len(), 100);
+    }
+
+    #[test]
+    fn a_general_failure_comes_again_and_closes_nobody() {
+        let settlement = fan_out(0, 1, 4);
+        assert_eq!((settlement.forget.len(), settlement.close.len(), settlement.retry), (1, 0, true));
+        assert!(fan_out(800, 0, 101).retry);
+    }
+}

@@ -1,0 +1,23 @@
+//! What an order's log *is*: events, versions, the fold and who is told of it.
+//!
+//! Owns: the vocabulary of the product and every decision that needs no clock, socket or table.
+//! Must not know: DynamoDB, API Gateway, the wire format, `async`.
+//! Source: `docs/` and ARCHITECTURE.md of this repository; the fold is FaunaDB's `Reduce` over `Merge`.
+
+pub mod event;
+pub mod fan_out;
+pub mod fold;
+pub mod limits;
+pub mod order_id;
+pub mod projection;
+pub mod redaction;
+pub mod subscription;
+
+pub use event::{Event, EventData, EventRef, LoggedEvent, Version};
+pub use order_id::OrderId;
+pub use projection::Projection;
+pub use redaction::{Redacted, Redaction};
+pub use subscription::{ConnectionId, PrincipalId, Subscription};
+
+/// A JSON object: field name to value. Numbers keep all their digits.
+pub type Fields = serde_json::Map<String, serde_json::Value>;

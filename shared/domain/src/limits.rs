@@ -1,0 +1,75 @@
+//! Every bound of the product, with its unit, its reason and its source.
+//!
+//! Owns: numbers that stop a loop, a page, a retry, a fan-out or an input from growing without end.
+//! Must not know: who enforces them.
+//! Source: named at each number.
+
+use std::time::Duration;
+
+/// Longest order id, in bytes of UTF-8. DynamoDB takes 2,048 for a partition key; an id is typed into every row,
+/// index entry and message, so it is kept short.
+pub const ORDER_ID_BYTES_MAX: usize = 256;
+
+/// Most orders that one `subscribe` or `unsubscribe` message may name: each costs reads within one invocation.
+pub const ORDERS_PER_MESSAGE_MAX: usize = 100;
+
+/// Most orders of one message that are worked on at once, to keep a single browser from filling the connection pool.
+pub const ORDERS_IN_FLIGHT_MAX: usize = 16;
+
+/// Largest message that API Gateway delivers to a browser, in bytes. Source: API Gateway quotas (128 KB).
+pub const MESSAGE_BYTES_MAX: usize = 128 * 1024;
+
+/// Largest item that DynamoDB stores, in bytes, names included. Source: DynamoDB quotas (400 KB).
+pub const ITEM_BYTES_MAX: usize = 400 * 1024;
+
+/// Deepest nesting of lists and maps that DynamoDB stores under an attribute. Source: DynamoDB quotas (32 levels).
+pub const NESTING_LEVELS_MAX: usize = 32;
+
+/// Tries of one append that keeps losing the race for the next version. Each loser lost to a winner, so `n` racing
+/// appenders need at most `n` rounds; 200 covers far more producers than one order ever has.
+pub const APPEND_TRIES_MAX: u32 = 200;
+
+/// Longest pause between two tries of an append, before jitter.
+pub const APPEND_PAUSE_MAX: Duration = Duration::from_millis(100);
+
+/// Tries of one fold when another handler writes the projection of the same order meanwhile. The change feed has one
+/// reader for each order, so two handlers meet only while one of them is being replaced.
+pub const FOLD_TRIES_MAX: u32 = 8;
+
+/// Orders of one batch that are folded and pushed at once.
+pub const FOLDS_IN_FLIGHT_MAX: usize = 32;
+
+/// Pushes of one update that are in flight at once, over HTTP/1.1 connections that are kept.
+pub const PUSHES_IN_FLIGHT_MAX: usize = 64;
+
+/// Longest wait for one push. A POST to a browser that vanished without a word can hang for seconds.
+/// Source: aws-sdk-js-v3 #6896, go-v2 #1534.
+pub const PUSH_TIME_OUT: Duration = Duration::from_secs(3);
+
+/// Tries of one push whose failure can pass (429, 5xx, time-out).
+pub const PUSH_TRIES_MAX: u32 = 4;
+
+/// Pause before the second try of a push, doubled for each further one; the jitter is full.
+pub const PUSH_PAUSE_FIRST: Duration = Duration::from_millis(50);
+
+/// What an invocation keeps of its time for settling: closing connections, answering.
+pub const INVOCATION_RESERVE: Duration = Duration::from_secs(5);
+
+/// Failed pushes of one update that are settled by closing these connections, whatever their share: a close is safe
+/// (the client resumes from the log) and this many reconnects at once are no storm.
+pub const CLOSES_ANY_SHARE_MAX: usize = 3;
+
+/// Of the connections of one update, one in this many may be closed; more failures than that are a general failure.
+pub const CLOSES_SHARE_DIVISOR: usize = 10;
+
+/// Longest life of a WebSocket connection. Source: API Gateway quotas (2 hours).
+pub const CONNECTION_LIFE_MAX: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// How long a row outlives the longest life of its connection before time-to-live may take it.
+pub const ROW_GRACE: Duration = Duration::from_secs(10 * 60);
+
+/// Keys in one `BatchWriteItem`. Source: DynamoDB quotas (25).
+pub const BATCH_WRITE_KEYS_MAX: usize = 25;
+
+/// Rounds of a `BatchWriteItem` that leaves keys unprocessed, before the caller is told.
+pub const BATCH_WRITE_TRIES_MAX: u32 = 8;

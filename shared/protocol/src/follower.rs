@@ -1,0 +1,227 @@
+//! A client's view of one order: what turns an at-least-once wire into every event once, in order.
+//!
+//! Owns: dropping what it has, noticing a gap, knowing where to resume.
+//! Must not know: sockets, clocks, how an update is shown.
+//! Source: "What a client does" in README.md of this crate.
+
+use domain::{EventRef, Redacted, Version, fold};
+
+use crate::{
+    message::{SentEvent, Update},
+    request::Since,
+};
+
+/// Where a client stands in one order's log.
+#[derive(Clone, Debug, Default)]
+pub struct Follower {
+    position: Option<Position>,
+    /// The highest version that any update named; ahead of the position while a gap is open.
+    seen: Version,
+    awaits_answer: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Position {
+    version: Version,
+    event_ref: Option<EventRef>,
+    projection: Option<Redacted>,
+}
+
+/// What an update means to a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The starting point: the projection as it stands. Events before it are not sent.
+    Started,
+    /// The log is another one: everything before this is void.
+    Reset,
+    /// The next events, in order.
+    Advanced(Vec<SentEvent>),
+    /// Nothing that the client does not have.
+    Duplicate,
+    /// Events are missing: subscribe again, with [`Follower::since`].
+    Gap,
+    /// Events are missing, and the subscribe that will bring them is not answered yet.
+    GapAwaited,
+}
+
+impl Follower {
+    /// A follower that has the events up to `since` already.
+    #[must_use]
+    pub fn resuming(since: Version) -> Self {
+        let position = Position { version: since, event_ref: None, projection: None };
+        Self { position: Some(position), seen: since, awaits_answer: false }
+    }
+
+    /// Where to resume; absent before the first answer.
+    #[must_use]
+    pub fn since(&self) -> Option<Since> {
+        self.position.as_ref().map(|at| Since { version: at.version, event_ref: at.event_ref })
+    }
+
+    /// The version up to which the client has all events.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.position.as_ref().map_or(Version::NONE, |at| at.version)
+    }
+
+    /// The projection at [`Follower::version`], if it is known.
+    #[must_use]
+    pub fn projection(&self) -> Option<&Redacted> {
+        self.position.as_ref().and_then(|at| at.projection.as_ref())
+    }
+
+    /// A subscribe for this order was sent: its answer is due.
+    pub fn asked(&mut self) {
+        self.awaits_answer = true;
+    }
+
+    /// The connection was lost, and with it every answer that was due.
+    pub fn disconnected(&mut self) {
+        self.awaits_answer = false;
+    }
+
+    /// Takes an update of this order.
+    pub fn accept(&mut self, update: &Update) -> Step {
+        self.seen = if update.reset { update.version } else { self.seen.max(update.version) };
+        let Some(at) = self.position.as_mut().filter(|_| !update.reset) else {
+            let restarted = self.position.is_some();
+            self.awaits_answer = false;
+            self.position = Some(Position {
+                version: update.version,
+                event_ref: update.events.last().map(|event| event.event_ref),
+                projection: update.projection.clone(),
+            });
+            return if restarted { Step::Reset } else { Step::Started };
+        };
+        if update.version < at.version {
+            return self.after(Step::Duplicate);
+        }
+        if update.version == at.version {
+            if update.projection.is_some() {
+                at.projection.clone_from(&update.projection);
+            }
+            return self.answered(Step::Duplicate);
+        }
+        let begins_at_or_before_next = update.events.first().is_some_and(|event| event.version <= at.version.next());
+        if !begins_at_or_before_next {
+            return self.after(Step::Duplicate);
+        }
+        let fresh: Vec<SentEvent> =
+            update.events.iter().filter(|event| event.version > at.version).cloned().collect();
+        let before = at.projection.take();
+        at.version = update.version;
+        at.event_ref = fresh.last().map(|event| event.event_ref);
+        at.projection = update.projection.clone().or_else(|| before.map(|before| folded(&before, &fresh)));
+        self.answered(Step::Advanced(fresh))
+    }
+
+    fn answered(&mut self, step: Step) -> Step {
+        self.awaits_answer = false;
+        step
+    }
+
+    /// What an update that brought nothing means, given what else was seen.
+    fn after(&self, nothing: Step) -> Step {
+        match (self.seen > self.version(), self.awaits_answer) {
+            (true, true) => Step::GapAwaited,
+            (true, false) => Step::Gap,
+            (false, _) => nothing,
+        }
+    }
+
+    /// Whether events are known to be missing and nothing is under way that brings them.
+    #[must_use]
+    pub fn must_resume(&self) -> bool {
+        self.after(Step::Duplicate) == Step::Gap
+    }
+}
+
+/// A projection after more events. Redaction and fold commute, so the sent events fold to the sent projection.
+#[must_use]
+pub fn folded(projection: &Redacted, events: &[SentEvent]) -> Redacted {
+    let mut fields = projection.fields().clone();
+    for event in events {
+        fold::merge(&mut fields, event.data.fields());
+    }
+    domain::Redaction::default().apply(&fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{OrderId, Redaction};
+    use serde_json::json;
+
+    use super::*;
+
+    fn redacted(version: u64) -> Redacted {
+        Redaction::default().apply(json!({"eventName": "A", "orderId": "o", "n": version}).as_object().unwrap())
+    }
+
+    fn event(version: u64) -> SentEvent {
+        let event_ref = EventRef::parse(&version.to_string()).unwrap();
+        SentEvent { version: Version::new(version), event_ref, ts_us: 0, data: redacted(version) }
+    }
+
+    fn update(first: u64, last: u64) -> Update {
+        Update {
+            order_id: OrderId::new("o").unwrap(),
+            version: Version::new(last),
+            events: (first..=last).map(event).collect(),
+            projection: Some(redacted(last)),
+            reset: false,
+        }
+    }
+
+    fn advanced(first: u64, last: u64) -> Step {
+        Step::Advanced((first..=last).map(event).collect())
+    }
+
+    #[test]
+    fn events_that_it_has_are_dropped() {
+        let mut follower = Follower::default();
+        assert_eq!(follower.accept(&update(8, 7)), Step::Started);
+        assert_eq!(follower.accept(&update(8, 8)), advanced(8, 8));
+        assert_eq!(follower.accept(&update(8, 8)), Step::Duplicate);
+        assert_eq!(follower.accept(&update(7, 10)), advanced(9, 10));
+        assert_eq!(follower.accept(&update(7, 7)), Step::Duplicate);
+        assert_eq!(follower.projection(), Some(&redacted(10)));
+    }
+
+    #[test]
+    fn a_gap_is_healed_by_a_resume() {
+        let mut follower = Follower::default();
+        follower.accept(&update(6, 5));
+        assert_eq!(follower.accept(&update(7, 7)), Step::Gap);
+        follower.asked();
+        assert_eq!(follower.accept(&update(9, 9)), Step::GapAwaited);
+        assert_eq!(follower.since().unwrap().version, Version::new(5));
+        assert_eq!(follower.accept(&update(6, 8)), advanced(6, 8));
+        assert!(follower.must_resume(), "version 9 was seen and has not come");
+        assert_eq!(follower.accept(&Update { events: vec![], ..update(9, 9) }), Step::Gap);
+    }
+
+    #[test]
+    fn a_push_before_the_snapshot_is_not_lost() {
+        let mut follower = Follower::default();
+        follower.asked();
+        assert_eq!(follower.accept(&update(7, 7)), Step::Started);
+        assert_eq!(follower.accept(&update(7, 6)), Step::Duplicate);
+        assert_eq!(follower.version(), Version::new(7));
+    }
+
+    #[test]
+    fn a_reset_starts_over_below() {
+        let mut follower = Follower::resuming(Version::new(40));
+        let reset = Update { reset: true, events: vec![], ..update(2, 2) };
+        assert_eq!(follower.accept(&reset), Step::Reset);
+        assert_eq!(follower.accept(&update(3, 3)), advanced(3, 3));
+    }
+
+    #[test]
+    fn a_long_resume_is_folded_until_its_projection_comes() {
+        let mut follower = Follower::default();
+        follower.accept(&update(1, 0));
+        assert_eq!(follower.accept(&Update { projection: None, ..update(1, 3) }), advanced(1, 3));
+        assert_eq!(follower.projection(), Some(&redacted(3)));
+    }
+}

@@ -1,0 +1,94 @@
+//! From a text on the wire to a message: the client's half.
+//!
+//! Owns: what a client accepts. Fields that it does not know are passed over, so that the gateway may add some.
+//! Must not know: what the client does with the message.
+//! Source: README.md of this crate.
+
+use domain::{EventRef, Fields, OrderId, Redacted, Redaction, Version};
+use serde_json::Value;
+
+use super::{Message, SentEvent, Update};
+use crate::error::{ErrorCode, ErrorMessage};
+
+/// A text that is no message of the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the text is no message of the gateway: {0}")]
+pub struct UnreadableMessage(&'static str);
+
+impl Message {
+    /// Reads a whole message; parts are put together by [`crate::parts::Assembler`].
+    ///
+    /// # Errors
+    /// [`UnreadableMessage`] names the field that is missing or wrong.
+    pub fn read(text: &str) -> Result<Self, UnreadableMessage> {
+        let Ok(Value::Object(fields)) = serde_json::from_str(text) else {
+            return Err(UnreadableMessage("it is no JSON object"));
+        };
+        match text_of(&fields, "type") {
+            Some("update") => update(&fields).map(Self::Update),
+            Some("history") => update(&fields).map(Self::History),
+            Some("unsubscribed") => order_id(&fields).map(Self::Unsubscribed),
+            Some("pong") => Ok(Self::Pong),
+            Some("error") => error(&fields).map(Self::Error),
+            Some(_) | None => Err(UnreadableMessage("type")),
+        }
+    }
+}
+
+fn text_of<'a>(fields: &'a Fields, name: &str) -> Option<&'a str> {
+    fields.get(name).and_then(Value::as_str)
+}
+
+fn flag(fields: &Fields, name: &str) -> bool {
+    fields.get(name).and_then(Value::as_bool).unwrap_or(false)
+}
+
+fn order_id(fields: &Fields) -> Result<OrderId, UnreadableMessage> {
+    let text = text_of(fields, "orderId").ok_or(UnreadableMessage("orderId"))?;
+    OrderId::new(text).map_err(|_not_an_order_id| UnreadableMessage("orderId"))
+}
+
+fn version(fields: &Fields) -> Result<Version, UnreadableMessage> {
+    fields.get("version").and_then(Value::as_u64).map(Version::new).ok_or(UnreadableMessage("version"))
+}
+
+fn object(fields: &Fields, name: &'static str) -> Result<Redacted, UnreadableMessage> {
+    let value = fields.get(name).and_then(Value::as_object).ok_or(UnreadableMessage(name))?;
+    Ok(Redaction::default().apply(value))
+}
+
+fn update(fields: &Fields) -> Result<Update, UnreadableMessage> {
+    let version = version(fields)?;
+    let entries = fields.get("events").and_then(Value::as_array).ok_or(UnreadableMessage("events"))?;
+    let events: Vec<SentEvent> = entries.iter().map(event).collect::<Result<_, _>>()?;
+    let mut expected = version;
+    for event in events.iter().rev() {
+        if event.version != expected || expected == Version::NONE {
+            return Err(UnreadableMessage("events are no run that ends at version"));
+        }
+        expected = expected.previous();
+    }
+    let projection = if flag(fields, "more") { None } else { Some(object(fields, "projection")?) };
+    Ok(Update { order_id: order_id(fields)?, version, events, projection, reset: flag(fields, "reset") })
+}
+
+fn event(value: &Value) -> Result<SentEvent, UnreadableMessage> {
+    let fields = value.as_object().ok_or(UnreadableMessage("events"))?;
+    let text = text_of(fields, "ref").ok_or(UnreadableMessage("ref"))?;
+    Ok(SentEvent {
+        version: version(fields)?,
+        event_ref: EventRef::parse(text).map_err(|_not_a_ref| UnreadableMessage("ref"))?,
+        ts_us: fields.get("ts").and_then(Value::as_i64).ok_or(UnreadableMessage("ts"))?,
+        data: object(fields, "data")?,
+    })
+}
+
+fn error(fields: &Fields) -> Result<ErrorMessage, UnreadableMessage> {
+    let field = |name| text_of(fields, name).ok_or(UnreadableMessage(name));
+    Ok(ErrorMessage {
+        code: ErrorCode::from_wire(field("code")?).ok_or(UnreadableMessage("code"))?,
+        message: field("message")?.to_owned(),
+        request_id: field("requestId")?.to_owned(),
+        order_id: order_id(fields).ok(),
+    })
+}
