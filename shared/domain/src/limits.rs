@@ -39,7 +39,11 @@ pub const FOLD_TRIES_MAX: u32 = 8;
 /// Orders of one batch that are folded and pushed at once.
 pub const FOLDS_IN_FLIGHT_MAX: usize = 32;
 
-/// Pushes of one update that are in flight at once, over HTTP/1.1 connections that are kept.
+/// Most events in one pushed update. A run is longer only after the change feed stood still for long; it is then pushed
+/// without its events, and the clients resume from the log.
+pub const PUSHED_RUN_EVENTS_MAX: u64 = 1_000;
+
+/// Pushes that one function has in flight at once, over HTTP/1.1 connections that are kept.
 pub const PUSHES_IN_FLIGHT_MAX: usize = 64;
 
 /// Longest wait for one push. A POST to a browser that vanished without a word can hang for seconds.

@@ -106,8 +106,7 @@ impl Follower {
         if !begins_at_or_before_next {
             return self.after(Step::Duplicate);
         }
-        let fresh: Vec<SentEvent> =
-            update.events.iter().filter(|event| event.version > at.version).cloned().collect();
+        let fresh: Vec<SentEvent> = update.events.iter().filter(|event| event.version > at.version).cloned().collect();
         let before = at.projection.take();
         at.version = update.version;
         at.event_ref = fresh.last().map(|event| event.event_ref);

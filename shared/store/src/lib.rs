@@ -1,1 +1,27 @@
-//! x
+//! DynamoDB: the event log, the projections, the connections and the subscriptions.
+//!
+//! Owns: every table's shape and every call to DynamoDB; each storage format stands in one file under `item/`.
+//! Must not know: the messages of a browser, `@connections`, who decides what to write.
+//! Source: the tables are described in `docs/tables.md`; limits and consistency are DynamoDB's.
+
+pub mod aws;
+pub mod change_feed;
+mod clock;
+pub mod connections;
+pub mod error;
+pub mod event_log;
+pub mod item;
+pub mod projections;
+mod store;
+pub mod subscriptions;
+pub mod table_name;
+
+pub use clock::now_ms;
+pub use connections::{Connection, Connections};
+pub use error::CallError;
+pub use event_log::{Appended, EventLog};
+pub use item::BrokenItem;
+pub use projections::{Projections, Written};
+pub use store::{Store, forget};
+pub use subscriptions::Subscriptions;
+pub use table_name::TableName;

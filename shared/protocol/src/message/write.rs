@@ -85,9 +85,10 @@ fn error_text(error: &ErrorMessage) -> String {
 }
 
 /// One text, or, for a run of events that is too long for one message, several: all but the last say `more` and have no
-/// projection. The last may still be over the limit.
+/// projection. The last may still be over the limit. An update without projection says `more` in all its texts.
 fn update_texts(r#type: &str, update: &Update) -> Vec<String> {
     let wire = |version, events: &[Box<RawValue>], more| {
+        let more = more || update.projection.is_none();
         json(&WireUpdate {
             r#type,
             order_id: update.order_id.as_str(),

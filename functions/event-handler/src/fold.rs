@@ -1,0 +1,106 @@
+//! Folding one order's events into its stored projection.
+//!
+//! Owns: that the projection moves from one version to a later one and by one writer.
+//! Must not know: subscribers, connections, messages.
+//! Source: rules 1 and 3 of the guarantee.
+
+use std::collections::BTreeMap;
+
+use domain::{LoggedEvent, OrderId, Projection, Version, limits};
+use store::{
+    Written,
+    event_log::ReadError,
+    projections::{GetError, PutError},
+};
+
+use crate::{
+    EventHandler,
+    plan::{Plan, plan},
+};
+
+/// A stored projection and the events to push with it.
+#[derive(Debug)]
+pub(crate) struct Folded {
+    pub(crate) projection: Projection,
+    /// A run that ends at the projection's version; or none, if it would be too long.
+    pub(crate) events: Vec<LoggedEvent>,
+}
+
+/// Why an order's events were not folded.
+#[derive(Debug, thiserror::Error)]
+pub enum FoldError {
+    /// The stored projection was not read.
+    #[error("the stored projection was not read")]
+    Get(#[from] GetError),
+    /// The projection was not written.
+    #[error("the projection was not written")]
+    Put(#[from] PutError),
+    /// What the batch does not have was not read from the log.
+    #[error("the log was not read")]
+    Log(#[from] ReadError),
+    /// The log ends before an event that the change feed delivered.
+    #[error("the log ends at version {at}, before the delivered version {due}")]
+    LogTooShort {
+        /// The last version that could be folded.
+        at: Version,
+        /// The version that the change feed delivered.
+        due: Version,
+    },
+    /// Another writer was first in every try.
+    #[error("another writer of the projection was first in each of {} tries", limits::FOLD_TRIES_MAX)]
+    Outrun,
+}
+
+impl EventHandler {
+    /// Folds the delivered events and whatever of the log is missing before them, and stores the projection.
+    pub(crate) async fn fold(&self, order_id: &OrderId, delivered: Vec<LoggedEvent>) -> Result<Folded, FoldError> {
+        let delivered: BTreeMap<Version, LoggedEvent> =
+            delivered.into_iter().map(|logged| (logged.version, logged)).collect();
+        let versions: Vec<Version> = delivered.keys().copied().collect();
+        for _ in 0..limits::FOLD_TRIES_MAX {
+            let stored = self.store.projections.get(order_id).await?;
+            let before = stored.version();
+            let Some(plan) = plan(before, &versions) else { break };
+            let folded = self.evolve(order_id, stored, &delivered, &plan).await?;
+            if folded.projection.version() == before {
+                return Ok(folded);
+            }
+            match self.store.projections.put(order_id, &folded.projection, before).await? {
+                Written::Stored => return Ok(folded),
+                Written::Outrun => tracing::info!(order_id = order_id.as_str(), "another writer was first"),
+            }
+        }
+        Err(FoldError::Outrun)
+    }
+
+    async fn evolve(
+        &self,
+        order_id: &OrderId,
+        mut projection: Projection,
+        delivered: &BTreeMap<Version, LoggedEvent>,
+        plan: &Plan,
+    ) -> Result<Folded, FoldError> {
+        let is_pushed = |logged: &LoggedEvent| plan.push.as_ref().is_some_and(|push| push.contains(&logged.version));
+        let mut events = Vec::new();
+        let mut take = |logged: &LoggedEvent| {
+            projection.evolve(logged);
+            if is_pushed(logged) {
+                events.push(logged.clone());
+            }
+        };
+        let due = *plan.fold.end();
+        if plan.read_log {
+            let first = plan.push.as_ref().map_or(*plan.fold.start(), |push| *push.start().min(plan.fold.start()));
+            let mut reader = self.store.event_log.read(order_id, first..=due);
+            while let Some(page) = reader.next_page().await? {
+                page.iter().for_each(&mut take);
+            }
+        } else {
+            delivered.values().for_each(&mut take);
+        }
+        if projection.version() < due {
+            return Err(FoldError::LogTooShort { at: projection.version(), due });
+        }
+        Ok(Folded { projection, events })
+    }
+}

@@ -1,0 +1,74 @@
+//! What can go wrong with a call to DynamoDB.
+//!
+//! Owns: classifying the SDK's errors, once.
+//! Must not know: what the caller does about it.
+//! Source: DynamoDB's error codes; the SDK has retried what it may before an error comes here.
+
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+
+use crate::TableName;
+
+/// A call that DynamoDB did not serve.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation} on table {table}: {kind}")]
+pub struct CallError {
+    operation: &'static str,
+    table: TableName,
+    kind: CallErrorKind,
+    #[source]
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// Whether trying again can help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallErrorKind {
+    /// More than the table or the account takes; it passes.
+    #[error("throttled")]
+    Throttled,
+    /// No answer, or a server error; it passes.
+    #[error("no answer")]
+    Unavailable,
+    /// DynamoDB refuses the call; trying again does not help.
+    #[error("refused")]
+    Refused,
+}
+
+impl CallError {
+    pub(crate) fn new<E>(operation: &'static str, table: &TableName, error: SdkError<E>) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let kind = classify(&error);
+        Self { operation, table: table.clone(), kind, source: Box::new(error) }
+    }
+
+    /// A batch that DynamoDB keeps leaving undone.
+    pub(crate) fn unprocessed(operation: &'static str, table: &TableName) -> Self {
+        let source = "DynamoDB left items unprocessed in every round".into();
+        Self { operation, table: table.clone(), kind: CallErrorKind::Throttled, source }
+    }
+
+    /// Whether trying again can help.
+    #[must_use]
+    pub fn kind(&self) -> CallErrorKind {
+        self.kind
+    }
+}
+
+fn classify<E: ProvideErrorMetadata>(error: &SdkError<E>) -> CallErrorKind {
+    const THROTTLES: [&str; 4] = [
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ThrottlingException",
+        "TransactionInProgressException",
+    ];
+    let SdkError::ServiceError(service) = error else { return CallErrorKind::Unavailable };
+    let code = service.err().code().unwrap_or_default();
+    if THROTTLES.contains(&code) {
+        CallErrorKind::Throttled
+    } else if service.raw().status().is_server_error() {
+        CallErrorKind::Unavailable
+    } else {
+        CallErrorKind::Refused
+    }
+}

@@ -1,0 +1,252 @@
+//! The event log: append and read.
+//!
+//! Owns: the rule by which versions have no gap and a ref is appended once, and reading a log whole.
+//! Must not know: projections, subscribers.
+//! Source: `docs/tables.md`, "Appending from any language".
+
+use std::ops::RangeInclusive;
+
+use aws_sdk_dynamodb::{
+    Client, error::SdkError, operation::put_item::PutItemError, operation::query::builders::QueryFluentBuilder,
+    types::AttributeValue,
+};
+use domain::{Event, EventRef, LoggedEvent, OrderId, Version, limits};
+
+use crate::{
+    TableName,
+    error::CallError,
+    item::{self, BrokenItem, Item, NotStorable},
+};
+
+const REF_INDEX: &str = "order_events_by_ref";
+
+/// The table `order_stream`.
+#[derive(Clone, Debug)]
+pub struct EventLog {
+    client: Client,
+    table: TableName,
+}
+
+/// Where an event is in its order's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Its version.
+    pub version: Version,
+    /// The log had an event of this ref already; nothing was written.
+    pub was_there: bool,
+}
+
+/// Why an event was not appended.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// DynamoDB cannot hold the event.
+    #[error("the event cannot be stored: {0}")]
+    NotStorable(NotStorable),
+    /// Other producers took the next version in every try.
+    #[error("the next version was taken by another producer in each of {tries} tries")]
+    Contended {
+        /// How often it was tried.
+        tries: u32,
+    },
+    /// DynamoDB did not serve the call.
+    #[error("the event was not appended")]
+    Call(#[from] CallError),
+    /// The log has an item that is no event.
+    #[error("the log could not be read")]
+    Broken(#[from] BrokenItem),
+}
+
+/// Why a log was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// DynamoDB did not serve the call.
+    #[error("the log could not be read")]
+    Call(#[from] CallError),
+    /// The log has an item that is no event.
+    #[error("the log has a broken item")]
+    Broken(#[from] BrokenItem),
+    /// A version is missing: a producer skipped it, or it was deleted.
+    #[error("the log of order {order_id:?} has no event {missing}, but later ones")]
+    Hole {
+        /// The order.
+        order_id: String,
+        /// The first version that is missing.
+        missing: Version,
+    },
+}
+
+impl EventLog {
+    /// The log in this table.
+    #[must_use]
+    pub fn new(client: Client, table: TableName) -> Self {
+        Self { client, table }
+    }
+
+    /// Appends an event at the end of its order's log. The same ref a second time writes nothing.
+    ///
+    /// `head_at_least` is what the caller knows of the log's last version, from its own last append; it saves a read.
+    ///
+    /// # Errors
+    /// [`AppendError`]; nothing was appended then, except that after a call without answer it may have been, and the
+    /// next append of the same event says so.
+    pub async fn append(&self, event: &Event, head_at_least: Option<Version>) -> Result<Appended, AppendError> {
+        item::event::to_item(event, Version::new(u64::MAX)).map_err(AppendError::NotStorable)?;
+        let mut known_head = head_at_least;
+        for attempt in 0..limits::APPEND_TRIES_MAX {
+            // The head comes first: an append of this ref between the two reads then takes `head + 1`, and the put fails.
+            let head = match known_head {
+                Some(head) => head,
+                None => self.head(event.order_id()).await?,
+            };
+            if let Some(version) = self.version_of(event.order_id(), event.event_ref).await? {
+                return Ok(Appended { version, was_there: true });
+            }
+            if self.put(event, head.next()).await? {
+                return Ok(Appended { version: head.next(), was_there: false });
+            }
+            known_head = None;
+            let pause = limits::APPEND_PAUSE_MAX.mul_f64(fastrand::f64() * f64::from(attempt.min(10)) / 10.0);
+            tokio::time::sleep(pause).await;
+        }
+        Err(AppendError::Contended { tries: limits::APPEND_TRIES_MAX })
+    }
+
+    /// Writes an event at a version that no event has yet; `false` if one has.
+    async fn put(&self, event: &Event, version: Version) -> Result<bool, AppendError> {
+        let item = item::event::to_item(event, version).map_err(AppendError::NotStorable)?;
+        let put = self.client.put_item().table_name(self.table.as_str()).set_item(Some(item));
+        match put.condition_expression("attribute_not_exists(orderId)").send().await {
+            Ok(_) => Ok(true),
+            Err(error) if is_condition_failed(&error) => Ok(false),
+            Err(error) => Err(CallError::new("PutItem", &self.table, error).into()),
+        }
+    }
+
+    /// The version of the log's last event; [`Version::NONE`] for an empty log. A strongly consistent read.
+    ///
+    /// # Errors
+    /// [`ReadError`] if DynamoDB does not answer or the last item has no version.
+    pub async fn head(&self, order_id: &OrderId) -> Result<Version, ReadError> {
+        let query = self.query(order_id).scan_index_forward(false).limit(1).projection_expression("orderId, version");
+        let page = query.send().await.map_err(|error| CallError::new("Query", &self.table, error))?;
+        Ok(version_in(page.items())?.unwrap_or(Version::NONE))
+    }
+
+    /// The version of the event with this ref. A strongly consistent read of the local index.
+    async fn version_of(&self, order_id: &OrderId, event_ref: EventRef) -> Result<Option<Version>, ReadError> {
+        let query = self
+            .client
+            .query()
+            .table_name(self.table.as_str())
+            .index_name(REF_INDEX)
+            .consistent_read(true)
+            .key_condition_expression("orderId = :orderId AND #ref = :ref")
+            .expression_attribute_names("#ref", "ref")
+            .expression_attribute_values(":orderId", AttributeValue::S(order_id.as_str().to_owned()))
+            .expression_attribute_values(":ref", AttributeValue::S(event_ref.to_string()))
+            .limit(1);
+        let page = query.send().await.map_err(|error| CallError::new("Query", &self.table, error))?;
+        Ok(version_in(page.items())?)
+    }
+
+    fn query(&self, order_id: &OrderId) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(self.table.as_str())
+            .consistent_read(true)
+            .key_condition_expression("orderId = :orderId")
+            .expression_attribute_values(":orderId", AttributeValue::S(order_id.as_str().to_owned()))
+    }
+
+    /// Begins to read an order's log in these versions, a page at a time.
+    #[must_use]
+    pub fn read(&self, order_id: &OrderId, versions: RangeInclusive<Version>) -> LogReader {
+        LogReader {
+            log: self.clone(),
+            order_id: order_id.clone(),
+            expected: (*versions.start()).max(Version::FIRST),
+            last: *versions.end(),
+            next_page: (versions.start() <= versions.end()).then_some(None),
+        }
+    }
+
+    /// An order's events in these versions, in order; fewer if the log ends before.
+    ///
+    /// # Errors
+    /// [`ReadError`] if DynamoDB does not answer, or the log has a broken item or a hole.
+    pub async fn range(
+        &self,
+        order_id: &OrderId,
+        versions: RangeInclusive<Version>,
+    ) -> Result<Vec<LoggedEvent>, ReadError> {
+        let mut reader = self.read(order_id, versions);
+        let mut events = Vec::new();
+        while let Some(page) = reader.next_page().await? {
+            events.extend(page);
+        }
+        Ok(events)
+    }
+}
+
+/// Reads a log from its beginning to its end, however long it is.
+#[derive(Debug)]
+pub struct LogReader {
+    log: EventLog,
+    order_id: OrderId,
+    expected: Version,
+    last: Version,
+    /// Absent at the end; else DynamoDB's key of the page before, if there was one.
+    next_page: Option<Option<Item>>,
+}
+
+impl LogReader {
+    /// The next events, in order, at most 1 MB of them; `None` at the end.
+    ///
+    /// # Errors
+    /// [`ReadError`] if DynamoDB does not answer, or the log has a broken item or a hole.
+    pub async fn next_page(&mut self) -> Result<Option<Vec<LoggedEvent>>, ReadError> {
+        let Some(start_key) = self.next_page.take() else { return Ok(None) };
+        let bound = |version: Version| AttributeValue::N(version.to_string());
+        let query = self
+            .log
+            .query(&self.order_id)
+            .key_condition_expression("orderId = :orderId AND version BETWEEN :first AND :last")
+            .expression_attribute_values(":first", bound(self.expected))
+            .expression_attribute_values(":last", bound(self.last));
+        let sent = query.set_exclusive_start_key(start_key).send().await;
+        let page = sent.map_err(|error| CallError::new("Query", &self.log.table, error))?;
+        let mut events = Vec::with_capacity(page.items().len());
+        for item in page.items() {
+            let logged = item::event::from_item(item)?;
+            if logged.version != self.expected {
+                let order_id = self.order_id.as_str().to_owned();
+                return Err(ReadError::Hole { order_id, missing: self.expected });
+            }
+            self.expected = self.expected.next();
+            events.push(logged);
+        }
+        self.next_page = page.last_evaluated_key.map(Some);
+        Ok(Some(events))
+    }
+}
+
+impl From<ReadError> for AppendError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Call(call) => Self::Call(call),
+            ReadError::Broken(broken) => Self::Broken(broken),
+            ReadError::Hole { order_id, missing } => Self::Broken(BrokenItem {
+                key: format!("orderId={order_id:?} version={missing}"),
+                reason: "it is missing, and later ones are there".to_owned(),
+            }),
+        }
+    }
+}
+
+fn is_condition_failed(error: &SdkError<PutItemError>) -> bool {
+    error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception)
+}
+
+fn version_in(items: &[Item]) -> Result<Option<Version>, BrokenItem> {
+    items.first().map(item::event::version_of).transpose()
+}

@@ -1,0 +1,110 @@
+//! An event in `order_stream`.
+//!
+//! Owns: the format `{orderId S, version N, ref S, ts N, data M}`, which any producer may write.
+//! Must not know: the projection it is folded into.
+//! Source: `docs/tables.md`.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::{Event, EventData, EventRef, LoggedEvent, Version};
+
+use super::{BrokenItem, Item, NotStorable, json, key_text, number, size, text};
+
+/// The table's key.
+pub const KEY: [&str; 2] = ["orderId", "version"];
+
+/// The item of an event.
+///
+/// # Errors
+/// [`NotStorable`] says which of DynamoDB's limits the event passes.
+pub fn to_item(event: &Event, version: Version) -> Result<Item, NotStorable> {
+    size::checked(Item::from([
+        ("orderId".to_owned(), AttributeValue::S(event.order_id().as_str().to_owned())),
+        ("version".to_owned(), AttributeValue::N(version.to_string())),
+        ("ref".to_owned(), AttributeValue::S(event.event_ref.to_string())),
+        ("ts".to_owned(), AttributeValue::N(event.ts_us.to_string())),
+        ("data".to_owned(), json::to_map(event.data.fields())?),
+    ]))
+}
+
+/// The event of an item.
+///
+/// # Errors
+/// [`BrokenItem`] for an item that is no event.
+pub fn from_item(item: &Item) -> Result<LoggedEvent, BrokenItem> {
+    read(item).map_err(|reason| BrokenItem { key: key_text(item, &KEY), reason })
+}
+
+/// The version alone, of an item that may hold its key alone.
+///
+/// # Errors
+/// [`BrokenItem`] for an item without a version.
+pub fn version_of(item: &Item) -> Result<Version, BrokenItem> {
+    let version = number(item, "version").map(Version::new);
+    version.map_err(|reason| BrokenItem { key: key_text(item, &KEY), reason })
+}
+
+fn read(item: &Item) -> Result<LoggedEvent, String> {
+    let version = Version::new(number(item, "version")?);
+    if version == Version::NONE {
+        return Err("the attribute version must be at least 1".to_owned());
+    }
+    let event_ref = EventRef::parse(text(item, "ref")?).map_err(|invalid| invalid.to_string())?;
+    let ts_us = number(item, "ts")?;
+    let fields = match item.get("data") {
+        Some(AttributeValue::M(attributes)) => json::from_map(attributes)?,
+        Some(_) => return Err("the attribute data must be a map".to_owned()),
+        None => return Err("the attribute data is missing".to_owned()),
+    };
+    let data = EventData::new(fields).map_err(|invalid| invalid.to_string())?;
+    if data.order_id().as_str() != text(item, "orderId")? {
+        return Err("data.orderId is not the item's orderId".to_owned());
+    }
+    Ok(LoggedEvent { version, event: Event { event_ref, ts_us, data } })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn event() -> Event {
+        let data = json!({"eventName":"A","orderId":"guid_1","amount":1.5,"gone":null});
+        let data = EventData::new(data.as_object().unwrap().clone()).unwrap();
+        Event { event_ref: EventRef::parse("282842364888744451").unwrap(), ts_us: 1_605_999_005_510_000, data }
+    }
+
+    #[test]
+    fn what_is_read_is_what_was_stored() {
+        let item = to_item(&event(), Version::new(7)).unwrap();
+        assert_eq!(from_item(&item), Ok(LoggedEvent { version: Version::new(7), event: event() }));
+    }
+
+    #[test]
+    fn an_item_that_is_no_event_is_named_by_its_key() {
+        let changes: [(&str, Option<AttributeValue>, &str); 6] = [
+            ("version", Some(AttributeValue::N("0".into())), "the attribute version must be at least 1"),
+            ("version", Some(AttributeValue::N("1.5".into())), "the attribute version must be a whole number"),
+            ("ts", None, "the attribute ts is missing"),
+            ("data", Some(AttributeValue::S("{}".into())), "the attribute data must be a map"),
+            ("data", Some(AttributeValue::M([].into())), "data.eventName must be a string that is not empty"),
+            ("orderId", Some(AttributeValue::S("guid_2".into())), "data.orderId is not the item's orderId"),
+        ];
+        for (name, value, reason) in changes {
+            let mut item = to_item(&event(), Version::new(7)).unwrap();
+            item.remove(name);
+            item.extend(value.map(|value| (name.to_owned(), value)));
+            let broken = from_item(&item).unwrap_err();
+            assert_eq!(broken.reason, reason);
+            assert!(broken.key.contains("orderId=\"guid_"), "{}", broken.key);
+        }
+    }
+
+    #[test]
+    fn an_event_over_400_kb_is_refused() {
+        let data = json!({"eventName":"A","orderId":"guid_1","note":"x".repeat(410_000)});
+        let data = EventData::new(data.as_object().unwrap().clone()).unwrap();
+        let refused = to_item(&Event { data, ..event() }, Version::FIRST);
+        assert!(matches!(refused, Err(NotStorable::TooLarge { bytes: 410_000.. })), "{refused:?}");
+    }
+}

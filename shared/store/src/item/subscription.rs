@@ -1,0 +1,44 @@
+//! A subscription in `subscriptions`.
+//!
+//! Owns: the format `{orderId S, connectionId S, principalId S, expiresAt N}`; `expiresAt` is in seconds since 1970.
+//! Must not know: the connection's row.
+//! Source: `docs/tables.md`.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::{ConnectionId, OrderId, PrincipalId, Subscription};
+
+use super::{BrokenItem, Item, key_text, number, text};
+
+/// The item of a subscription.
+#[must_use]
+pub fn to_item(subscription: &Subscription) -> Item {
+    let mut item = key(&subscription.order_id, &subscription.connection_id);
+    item.insert("principalId".to_owned(), AttributeValue::S(subscription.principal_id.as_str().to_owned()));
+    item.insert("expiresAt".to_owned(), AttributeValue::N(subscription.expires_at_s.to_string()));
+    item
+}
+
+/// The key of a subscription.
+#[must_use]
+pub fn key(order_id: &OrderId, connection_id: &ConnectionId) -> Item {
+    Item::from([
+        ("orderId".to_owned(), AttributeValue::S(order_id.as_str().to_owned())),
+        ("connectionId".to_owned(), AttributeValue::S(connection_id.as_str().to_owned())),
+    ])
+}
+
+/// The subscription of an item.
+///
+/// # Errors
+/// [`BrokenItem`] for an item that is no subscription.
+pub fn from_item(item: &Item) -> Result<Subscription, BrokenItem> {
+    let read = || -> Result<Subscription, String> {
+        Ok(Subscription {
+            order_id: OrderId::new(text(item, "orderId")?).map_err(|invalid| invalid.to_string())?,
+            connection_id: ConnectionId::new(text(item, "connectionId")?),
+            principal_id: PrincipalId::from_authorizer(Some(text(item, "principalId")?)),
+            expires_at_s: number(item, "expiresAt")?,
+        })
+    };
+    read().map_err(|reason| BrokenItem { key: key_text(item, &["orderId", "connectionId"]), reason })
+}

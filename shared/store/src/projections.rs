@@ -1,0 +1,127 @@
+//! The stored projections.
+//!
+//! Owns: that a projection moves forward by one writer at a time.
+//! Must not know: the log, how to fold.
+//! Source: rule 1 of the guarantee.
+
+use aws_sdk_dynamodb::{Client, error::SdkError, operation::put_item::PutItemError, types::AttributeValue};
+use domain::{OrderId, Projection, Version};
+
+use crate::{
+    TableName, clock,
+    error::CallError,
+    item::{self, BrokenItem, Item, NotStorable},
+};
+
+/// The table `order_projections`.
+#[derive(Clone, Debug)]
+pub struct Projections {
+    client: Client,
+    table: TableName,
+}
+
+/// What became of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// The projection is stored.
+    Stored,
+    /// Another writer was first; the stored projection is another one than the caller knew.
+    Outrun,
+}
+
+/// Why a projection was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum GetError {
+    /// DynamoDB did not serve the call.
+    #[error("the projection could not be read")]
+    Call(#[from] CallError),
+    /// The item is no projection.
+    #[error("the projection is broken")]
+    Broken(#[from] BrokenItem),
+}
+
+/// Why a projection was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum PutError {
+    /// DynamoDB cannot hold the projection.
+    #[error("the projection cannot be stored: {0}")]
+    NotStorable(NotStorable),
+    /// DynamoDB did not serve the call.
+    #[error("the projection could not be written")]
+    Call(#[from] CallError),
+}
+
+impl Projections {
+    /// The projections in this table.
+    #[must_use]
+    pub fn new(client: Client, table: TableName) -> Self {
+        Self { client, table }
+    }
+
+    /// An order's projection; the empty one at [`Version::NONE`] if none is stored. A strongly consistent read.
+    ///
+    /// # Errors
+    /// [`GetError`] if DynamoDB does not answer or the item is broken.
+    pub async fn get(&self, order_id: &OrderId) -> Result<Projection, GetError> {
+        let key = AttributeValue::S(order_id.as_str().to_owned());
+        let get = self.client.get_item().table_name(self.table.as_str()).key("orderId", key).consistent_read(true);
+        let answer = get.send().await.map_err(|error| CallError::new("GetItem", &self.table, error))?;
+        match answer.item {
+            Some(item) => Ok(item::projection::from_item(&item)?.1),
+            None => Ok(Projection::default()),
+        }
+    }
+
+    /// Stores a projection in the place of the one at `before`.
+    ///
+    /// # Errors
+    /// [`PutError`] if DynamoDB cannot hold the projection or does not answer.
+    pub async fn put(&self, order_id: &OrderId, projection: &Projection, before: Version) -> Result<Written, PutError> {
+        let item = item::projection::to_item(order_id, projection, clock::now_ms()).map_err(PutError::NotStorable)?;
+        let put = self.client.put_item().table_name(self.table.as_str()).set_item(Some(item));
+        let put = if before == Version::NONE {
+            put.condition_expression("attribute_not_exists(orderId)")
+        } else {
+            put.condition_expression("version = :before")
+                .expression_attribute_values(":before", AttributeValue::N(before.to_string()))
+        };
+        match put.send().await {
+            Ok(_) => Ok(Written::Stored),
+            Err(error) if is_condition_failed(&error) => Ok(Written::Outrun),
+            Err(error) => Err(CallError::new("PutItem", &self.table, error).into()),
+        }
+    }
+
+    /// Begins to read every projection, a page at a time, in no order.
+    #[must_use]
+    pub fn scan(&self) -> ProjectionScan {
+        ProjectionScan { projections: self.clone(), next_page: Some(None) }
+    }
+}
+
+/// Reads every projection.
+#[derive(Debug)]
+pub struct ProjectionScan {
+    projections: Projections,
+    next_page: Option<Option<Item>>,
+}
+
+impl ProjectionScan {
+    /// The next projections, at most 1 MB of them; `None` at the end. Broken items stand in their places.
+    ///
+    /// # Errors
+    /// [`CallError`] if DynamoDB does not answer.
+    pub async fn next_page(&mut self) -> Result<Option<Vec<Result<(OrderId, Projection), BrokenItem>>>, CallError> {
+        let Some(start_key) = self.next_page.take() else { return Ok(None) };
+        let Projections { client, table } = &self.projections;
+        let scan = client.scan().table_name(table.as_str()).consistent_read(true).set_exclusive_start_key(start_key);
+        let page = scan.send().await.map_err(|error| CallError::new("Scan", table, error))?;
+        let projections = page.items().iter().map(item::projection::from_item).collect();
+        self.next_page = page.last_evaluated_key.map(Some);
+        Ok(Some(projections))
+    }
+}
+
+fn is_condition_failed(error: &SdkError<PutItemError>) -> bool {
+    error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception)
+}

@@ -1,0 +1,56 @@
+//! All four tables at once.
+//!
+//! Owns: opening them, and forgetting a connection, which touches two.
+//! Must not know: what an opened table is used for.
+//! Source: `docs/tables.md`.
+
+use aws_types::SdkConfig;
+use domain::ConnectionId;
+
+use crate::{
+    Connections, EventLog, Projections, Subscriptions, TableName,
+    aws::{self, VariableError},
+    error::CallError,
+};
+
+/// The four tables of one deployment.
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// `order_stream`.
+    pub event_log: EventLog,
+    /// `order_projections`.
+    pub projections: Projections,
+    /// `connections`.
+    pub connections: Connections,
+    /// `subscriptions`.
+    pub subscriptions: Subscriptions,
+}
+
+impl Store {
+    /// The tables that the environment names, or those of the default names.
+    ///
+    /// # Errors
+    /// [`VariableError`] for a name that can be no table's.
+    pub fn from_vars(sdk: &SdkConfig, var: impl Fn(&str) -> Option<String>) -> Result<Self, VariableError> {
+        let client = aws::dynamodb(sdk);
+        Ok(Self {
+            event_log: EventLog::new(client.clone(), TableName::order_stream(&var)?),
+            projections: Projections::new(client.clone(), TableName::order_projections(&var)?),
+            connections: Connections::new(client.clone(), TableName::connections(&var)?),
+            subscriptions: Subscriptions::new(client, TableName::subscriptions(&var)?),
+        })
+    }
+}
+
+/// Removes a connection that is no more: its subscriptions first, so that none is left without its connection.
+///
+/// # Errors
+/// [`CallError`]; what is left ends by time-to-live, or with the next push that finds the connection gone.
+pub async fn forget(
+    connections: &Connections,
+    subscriptions: &Subscriptions,
+    connection_id: &ConnectionId,
+) -> Result<(), CallError> {
+    subscriptions.delete_of_connection(connection_id).await?;
+    connections.delete(connection_id).await
+}

@@ -1,0 +1,143 @@
+//! Who is told of which order.
+//!
+//! Owns: the rows of `subscriptions`, read whole in both directions.
+//! Must not know: what is sent, whether a connection is alive.
+//! Source: rule 2 of the guarantee: the handler's query is strongly consistent, of the table and not of an index.
+
+use aws_sdk_dynamodb::{
+    Client,
+    types::{AttributeValue, DeleteRequest, WriteRequest},
+};
+use domain::{
+    ConnectionId, OrderId, Subscription,
+    limits::{BATCH_WRITE_KEYS_MAX, BATCH_WRITE_TRIES_MAX},
+};
+
+use crate::{
+    TableName,
+    error::CallError,
+    item::{self, BrokenItem, Item},
+};
+
+const CONNECTION_INDEX: &str = "subscriptions_by_connection";
+
+/// The table `subscriptions`.
+#[derive(Clone, Debug)]
+pub struct Subscriptions {
+    client: Client,
+    table: TableName,
+}
+
+/// Why the subscribers of an order were not read.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// DynamoDB did not serve the call.
+    #[error("the subscribers could not be read")]
+    Call(#[from] CallError),
+    /// An item is no subscription.
+    #[error("a subscription is broken")]
+    Broken(#[from] BrokenItem),
+}
+
+impl Subscriptions {
+    /// The subscriptions in this table.
+    #[must_use]
+    pub fn new(client: Client, table: TableName) -> Self {
+        Self { client, table }
+    }
+
+    /// Records a subscription. Twice is once.
+    ///
+    /// # Errors
+    /// [`CallError`] if DynamoDB does not serve the call.
+    pub async fn put(&self, subscription: &Subscription) -> Result<(), CallError> {
+        let item = item::subscription::to_item(subscription);
+        let put = self.client.put_item().table_name(self.table.as_str()).set_item(Some(item));
+        put.send().await.map_err(|error| CallError::new("PutItem", &self.table, error))?;
+        Ok(())
+    }
+
+    /// Removes a subscription. One that is not there is no error.
+    ///
+    /// # Errors
+    /// [`CallError`] if DynamoDB does not serve the call.
+    pub async fn delete(&self, order_id: &OrderId, connection_id: &ConnectionId) -> Result<(), CallError> {
+        let key = item::subscription::key(order_id, connection_id);
+        let delete = self.client.delete_item().table_name(self.table.as_str()).set_key(Some(key));
+        delete.send().await.map_err(|error| CallError::new("DeleteItem", &self.table, error))?;
+        Ok(())
+    }
+
+    /// Every subscription of an order, by strongly consistent reads of the table, all pages.
+    ///
+    /// # Errors
+    /// [`ListError`] if DynamoDB does not answer or an item is broken.
+    pub async fn of_order(&self, order_id: &OrderId) -> Result<Vec<Subscription>, ListError> {
+        let mut subscriptions = Vec::new();
+        let mut start_key = None;
+        loop {
+            let query = self
+                .client
+                .query()
+                .table_name(self.table.as_str())
+                .consistent_read(true)
+                .key_condition_expression("orderId = :orderId")
+                .expression_attribute_values(":orderId", AttributeValue::S(order_id.as_str().to_owned()))
+                .set_exclusive_start_key(start_key);
+            let page = query.send().await.map_err(|error| CallError::new("Query", &self.table, error))?;
+            for item in page.items() {
+                subscriptions.push(item::subscription::from_item(item)?);
+            }
+            start_key = page.last_evaluated_key;
+            if start_key.is_none() {
+                return Ok(subscriptions);
+            }
+        }
+    }
+
+    /// Removes every subscription of a connection that its index knows. The index may lag behind the table: a row that
+    /// is missed is removed by the first push that finds the connection gone, or by time-to-live.
+    ///
+    /// # Errors
+    /// [`CallError`] if DynamoDB does not serve a call; some may be removed then.
+    pub async fn delete_of_connection(&self, connection_id: &ConnectionId) -> Result<(), CallError> {
+        let mut start_key = None;
+        loop {
+            let query = self
+                .client
+                .query()
+                .table_name(self.table.as_str())
+                .index_name(CONNECTION_INDEX)
+                .key_condition_expression("connectionId = :connectionId")
+                .projection_expression("orderId, connectionId")
+                .expression_attribute_values(":connectionId", AttributeValue::S(connection_id.as_str().to_owned()))
+                .set_exclusive_start_key(start_key);
+            let page = query.send().await.map_err(|error| CallError::new("Query", &self.table, error))?;
+            for keys in page.items().chunks(BATCH_WRITE_KEYS_MAX) {
+                self.delete_keys(keys).await?;
+            }
+            start_key = page.last_evaluated_key;
+            if start_key.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn delete_keys(&self, keys: &[Item]) -> Result<(), CallError> {
+        let mut requests = Vec::with_capacity(keys.len());
+        for key in keys {
+            let delete = DeleteRequest::builder().set_key(Some(key.clone())).build();
+            requests.extend(delete.ok().map(|delete| WriteRequest::builder().delete_request(delete).build()));
+        }
+        for _ in 0..BATCH_WRITE_TRIES_MAX {
+            let write = self.client.batch_write_item().request_items(self.table.as_str(), requests);
+            let done = write.send().await.map_err(|error| CallError::new("BatchWriteItem", &self.table, error))?;
+            let left = done.unprocessed_items.unwrap_or_default();
+            requests = left.into_values().flatten().collect();
+            if requests.is_empty() {
+                return Ok(());
+            }
+        }
+        Err(CallError::unprocessed("BatchWriteItem", &self.table))
+    }
+}
