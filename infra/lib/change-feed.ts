@@ -1,0 +1,42 @@
+// The change feed: the mapping that invokes the event-handler with each batch of new events.
+// Owns: the batch, the retries, and what happens to a batch that keeps failing.
+// Must not know: what an event is.
+// Source: facts/api-gateway-websocket.md, section 8.
+import {
+  EventSourceMapping,
+  FilterCriteria,
+  FilterRule,
+  type IFunction,
+  StartingPosition,
+} from 'aws-cdk-lib/aws-lambda';
+import type { IQueue } from 'aws-cdk-lib/aws-sqs';
+import type { Construct } from 'constructs';
+import type { EventLog } from './event-log.ts';
+
+export interface ChangeFeedProps {
+  readonly eventLog: EventLog;
+  readonly eventHandler: IFunction;
+  readonly failureQueue: IQueue;
+}
+
+export class ChangeFeed extends EventSourceMapping {
+  constructor(scope: Construct, id: string, { eventLog, eventHandler, failureQueue }: ChangeFeedProps) {
+    super(scope, id, {
+      eventSourceArn: eventLog.changeFeedArn,
+      target: eventHandler,
+      // LATEST may miss the events that are appended while the mapping is being made.
+      startingPosition: StartingPosition.TRIM_HORIZON,
+      batchSize: 100,
+      // Above 1 the order is kept an item, and an item is one event: the events of an order would overtake each other.
+      parallelizationFactor: 1,
+      // By default a record that always fails holds up its shard until it is a day old.
+      retryAttempts: 10,
+      bisectBatchOnError: true,
+      reportBatchItemFailures: true,
+      // The CDK's own destination grants two more actions than the mapping needs; the right is in functions.ts.
+      onFailure: { bind: () => ({ destination: failureQueue.queueArn }) },
+      // An event is only ever added.
+      filters: [FilterCriteria.filter({ eventName: FilterRule.isEqual('INSERT') })],
+    });
+  }
+}

@@ -1,0 +1,18 @@
+// The projections: for each order the fold of its log up to a version.
+// Owns: the key of `order_projections`.
+// Must not know: how a projection is folded, who reads it.
+// Source: design.md, "Tables".
+import { RemovalPolicy } from 'aws-cdk-lib';
+import { AttributeType, BillingMode, Table } from 'aws-cdk-lib/aws-dynamodb';
+import type { Construct } from 'constructs';
+
+export class Projections extends Table {
+  constructor(scope: Construct, id: string) {
+    super(scope, id, {
+      tableName: 'order_projections',
+      partitionKey: { name: 'orderId', type: AttributeType.STRING },
+      billingMode: BillingMode.PAY_PER_REQUEST,
+      removalPolicy: RemovalPolicy.RETAIN,
+    });
+  }
+}

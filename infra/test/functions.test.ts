@@ -1,0 +1,58 @@
+// Is each function the program, with the time and the environment, that it is meant to be?
+import { strict as assert } from 'node:assert';
+import { test } from 'node:test';
+import { functions, resources, say, template } from './synthesized.ts';
+
+const timeouts = { connect: 5, disconnect: 5, 'event-handler': 60, subscribe: 29 };
+
+const everything = {
+  CONNECTIONS_TABLE: '${connections}',
+  MANAGEMENT_ENDPOINT: 'https://${api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/${StageName}',
+  ORDER_PROJECTIONS_TABLE: '${order_projections}',
+  ORDER_STREAM_TABLE: '${order_stream}',
+  REDACTED_FIELDS: 'stripeToken',
+  SUBSCRIPTIONS_TABLE: '${subscriptions}',
+};
+const environments = {
+  connect: { CONNECTIONS_TABLE: '${connections}' },
+  disconnect: { CONNECTIONS_TABLE: '${connections}', SUBSCRIPTIONS_TABLE: '${subscriptions}' },
+  'event-handler': everything,
+  subscribe: everything,
+};
+
+test('there are four functions', () => {
+  assert.deepEqual([...functions().keys()].sort(), Object.keys(timeouts));
+});
+
+for (const [handler, timeout] of Object.entries(timeouts)) {
+  test(`${handler} is a Rust program for arm64 with its own time and no reserved concurrency`, () => {
+    const { Code, Environment, LoggingConfig, Role, ...settings } = functions().get(handler)!.Properties;
+    assert.deepEqual(settings, {
+      Architectures: ['arm64'],
+      Handler: handler,
+      MemorySize: 256,
+      Runtime: 'provided.al2023',
+      Timeout: timeout,
+    });
+    assert.deepEqual(Code, { S3Bucket: { Ref: 'ArtefactBucket' }, S3Key: `${handler}.zip` });
+  });
+
+  test(`${handler} writes a log of its own that is kept for two weeks`, () => {
+    const { LogGroup } = functions().get(handler)!.Properties['LoggingConfig'];
+    assert.equal(template.Resources[LogGroup.Ref]!.Properties['RetentionInDays'], 14);
+  });
+}
+
+test('no two functions share a log', () => {
+  assert.equal(resources('AWS::Logs::LogGroup').length, functions().size);
+});
+
+for (const [handler, environment] of Object.entries(environments)) {
+  test(`${handler} has exactly its environment`, () => {
+    const { Variables } = functions().get(handler)!.Properties['Environment'];
+    assert.deepEqual(
+      Object.fromEntries(Object.entries(Variables).map(([variable, value]) => [variable, say(value)])),
+      environment,
+    );
+  });
+}

@@ -1,0 +1,83 @@
+// Does each message find its function, and its answer the browser?
+import { strict as assert } from 'node:assert';
+import { test } from 'node:test';
+import { only, resources, say, template } from './synthesized.ts';
+
+const routes = {
+  $connect: { handler: 'connect', answered: false },
+  $disconnect: { handler: 'disconnect', answered: false },
+  subscribe: { handler: 'subscribe', answered: true },
+  unsubscribe: { handler: 'subscribe', answered: true },
+  history: { handler: 'subscribe', answered: true },
+  ping: { handler: 'subscribe', answered: true },
+  $default: { handler: 'subscribe', answered: true },
+};
+
+/** The handler that an integration's address leads to. */
+function handler(integrationUri: unknown): string | undefined {
+  return /^arn:\$\{AWS::Partition\}:apigateway:\$\{AWS::Region\}:lambda:path\/2015-03-31\/functions\/\$\{([a-z-]+)\.Arn\}\/invocations$/.exec(
+    say(integrationUri),
+  )?.[1];
+}
+
+test('each route leads to its function and answers where it should', () => {
+  const responses = resources('AWS::ApiGatewayV2::RouteResponse').map(([, { Properties }]) => {
+    assert.equal(Properties['RouteResponseKey'], '$default');
+    return Properties['RouteId'].Ref;
+  });
+  const found = resources('AWS::ApiGatewayV2::Route').map(([id, { Properties }]) => {
+    const [separator, [prefix, integration]] = Properties['Target']['Fn::Join'];
+    assert.deepEqual([separator, prefix], ['', 'integrations/']);
+    const { IntegrationType, IntegrationUri } = template.Resources[integration.Ref]!.Properties;
+    assert.equal(IntegrationType, 'AWS_PROXY');
+    // It takes both: the route's expression and a response with that key.
+    const answered = Properties['RouteResponseSelectionExpression'] === '$default';
+    assert.equal(responses.includes(id), answered, `${Properties['RouteKey']} has a route response`);
+    return [Properties['RouteKey'], { handler: handler(IntegrationUri), answered }];
+  });
+  assert.deepEqual(Object.fromEntries(found), routes);
+});
+
+test('the action of a message selects its route', () => {
+  const { ProtocolType, RouteSelectionExpression } = only('AWS::ApiGatewayV2::Api').Properties;
+  assert.deepEqual([ProtocolType, RouteSelectionExpression], ['WEBSOCKET', '$request.body.action']);
+});
+
+test('the API may invoke each function by its own routes, and nobody else may', () => {
+  const found = resources('AWS::Lambda::Permission').map(([, { Properties }]) => {
+    assert.equal(Properties['Action'], 'lambda:InvokeFunction');
+    assert.equal(Properties['Principal'], 'apigateway.amazonaws.com');
+    return `${say(Properties['SourceArn'])} ${say(Properties['FunctionName'])}`;
+  });
+  assert.deepEqual(
+    found,
+    Object.entries(routes).map(
+      ([routeKey, { handler }]) =>
+        `arn:\${AWS::Partition}:execute-api:\${AWS::Region}:\${AWS::AccountId}:\${api}/*${routeKey} \${${handler}.Arn}`,
+    ),
+  );
+});
+
+test('the one stage deploys itself, after all routes and their responses', () => {
+  const { DependsOn = [], Properties } = only('AWS::ApiGatewayV2::Stage');
+  assert.deepEqual([say(Properties['StageName']), Properties['AutoDeploy']], ['${StageName}', true]);
+  for (const type of ['AWS::ApiGatewayV2::Route', 'AWS::ApiGatewayV2::RouteResponse', 'AWS::Lambda::Permission']) {
+    for (const [id] of resources(type)) assert.ok(DependsOn.includes(id), `the stage waits for ${id}`);
+  }
+});
+
+test('the outputs say where everything is', () => {
+  const host = '${api}.execute-api.${AWS::Region}.${AWS::URLSuffix}';
+  assert.deepEqual(
+    Object.fromEntries(Object.entries(template.Outputs).map(([output, { Value }]) => [output, say(Value)])),
+    {
+      WebSocketUrl: `wss://${host}/\${StageName}`,
+      ManagementEndpoint: `https://${host}/\${StageName}`,
+      FailureQueueUrl: '${failure queue}',
+      OrderStreamTable: '${order_stream}',
+      OrderProjectionsTable: '${order_projections}',
+      ConnectionsTable: '${connections}',
+      SubscriptionsTable: '${subscriptions}',
+    },
+  );
+});

@@ -1,0 +1,115 @@
+// May each function do what it has to, and nothing else? Are its rights its crate's dependencies?
+import { strict as assert } from 'node:assert';
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { functions, resources, rights, role } from './synthesized.ts';
+
+const connections = 'arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${api}/${StageName}';
+const log = (handler: string) => [
+  `logs:CreateLogStream on \${log of ${handler}.Arn}`,
+  `logs:PutLogEvents on \${log of ${handler}.Arn}`,
+];
+
+const expected = {
+  connect: ['dynamodb:PutItem on ${connections.Arn}', ...log('connect')],
+  disconnect: [
+    'dynamodb:BatchWriteItem on ${subscriptions.Arn}',
+    'dynamodb:DeleteItem on ${connections.Arn}',
+    'dynamodb:DeleteItem on ${subscriptions.Arn}',
+    'dynamodb:Query on ${subscriptions.Arn}/index/subscriptions_by_connection',
+    ...log('disconnect'),
+  ],
+  subscribe: [
+    'dynamodb:BatchWriteItem on ${subscriptions.Arn}',
+    'dynamodb:DeleteItem on ${connections.Arn}',
+    'dynamodb:DeleteItem on ${subscriptions.Arn}',
+    'dynamodb:GetItem on ${order_projections.Arn}',
+    'dynamodb:GetItem on ${order_stream.Arn}',
+    'dynamodb:PutItem on ${subscriptions.Arn}',
+    'dynamodb:Query on ${order_stream.Arn}',
+    'dynamodb:Query on ${subscriptions.Arn}/index/subscriptions_by_connection',
+    `execute-api:ManageConnections on ${connections}/POST/@connections/*`,
+    ...log('subscribe'),
+  ],
+  'event-handler': [
+    'dynamodb:BatchWriteItem on ${subscriptions.Arn}',
+    'dynamodb:DeleteItem on ${connections.Arn}',
+    'dynamodb:DeleteItem on ${subscriptions.Arn}',
+    'dynamodb:DescribeStream on ${order_stream.StreamArn}',
+    'dynamodb:GetItem on ${order_projections.Arn}',
+    'dynamodb:GetRecords on ${order_stream.StreamArn}',
+    'dynamodb:GetShardIterator on ${order_stream.StreamArn}',
+    'dynamodb:ListStreams on ${order_stream.StreamArn}',
+    'dynamodb:PutItem on ${order_projections.Arn}',
+    'dynamodb:Query on ${order_stream.Arn}',
+    'dynamodb:Query on ${subscriptions.Arn}',
+    'dynamodb:Query on ${subscriptions.Arn}/index/subscriptions_by_connection',
+    `execute-api:ManageConnections on ${connections}/DELETE/@connections/*`,
+    `execute-api:ManageConnections on ${connections}/POST/@connections/*`,
+    ...log('event-handler'),
+    'sqs:SendMessage on ${failure queue.Arn}',
+  ],
+};
+
+for (const [handler, rightsOfHandler] of Object.entries(expected)) {
+  test(`${handler} has exactly its rights`, () => {
+    assert.deepEqual(rights(functions().get(handler)!), rightsOfHandler);
+  });
+}
+
+test('every right stands in a role of one function, which Lambda alone may take on', () => {
+  assert.deepEqual(
+    ['AWS::IAM::Policy', 'AWS::IAM::ManagedPolicy', 'AWS::IAM::RolePolicy'].flatMap(resources),
+    [],
+  );
+  const roles = resources('AWS::IAM::Role').map(([, resource]) => resource);
+  assert.deepEqual(new Set(roles), new Set([...functions().values()].map(role)));
+  assert.equal(roles.length, functions().size);
+  for (const { Properties } of roles) {
+    assert.deepEqual(Object.keys(Properties).sort(), ['AssumeRolePolicyDocument', 'Policies']);
+    assert.deepEqual(Properties['AssumeRolePolicyDocument'].Statement, [
+      { Action: 'sts:AssumeRole', Effect: 'Allow', Principal: { Service: 'lambda.amazonaws.com' } },
+    ]);
+  }
+});
+
+/** The crates in functions/, each with the names of what it depends on outside of its tests. */
+function functionCrates(): Map<string, Set<string>> {
+  const folder = join(import.meta.dirname, '..', '..');
+  const metadata = execFileSync('cargo', ['metadata', '--no-deps', '--format-version', '1'], {
+    cwd: folder,
+    encoding: 'utf8',
+    maxBuffer: 16 * 1024 * 1024,
+  });
+  const crates: { name: string; manifest_path: string; dependencies: { name: string; kind: string | null }[] }[] =
+    JSON.parse(metadata).packages;
+  return new Map(
+    crates
+      .filter(({ manifest_path }) => manifest_path.startsWith(join(folder, 'functions/')))
+      .map(({ name, dependencies }) => [
+        name,
+        new Set(dependencies.filter(({ kind }) => kind === null).map((dependency) => dependency.name)),
+      ]),
+  );
+}
+
+test('a function has the rights that its crate has the dependencies to use, and only those', () => {
+  const crates = functionCrates();
+  assert.deepEqual([...crates.keys()].sort(), [...functions().keys()].sort(), 'each crate in functions/ is deployed');
+  for (const [handler, lambda] of functions()) {
+    const dependencies = crates.get(handler)!;
+    // The mapping reads the change feed in the function's name: no right of the function's own code.
+    const own = rights(lambda).filter((right) => !right.endsWith('.StreamArn}'));
+    for (const [crate, service] of [
+      ['push', 'execute-api:'],
+      ['store', 'dynamodb:'],
+    ] as const) {
+      assert.equal(
+        own.some((right) => right.startsWith(service)),
+        dependencies.has(crate),
+        `${handler} has rights to ${service}* and depends on ${crate}, or neither`,
+      );
+    }
+  }
+});
