@@ -11,7 +11,7 @@ mod order;
 use anyhow::Context as _;
 use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
 use domain::{ConnectionId, OrderId, Redaction, limits};
-use futures_util::{StreamExt, future::BoxFuture, stream};
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream};
 use lambda_runtime::{LambdaEvent, service_fn};
 use protocol::{ErrorCode, ErrorMessage, Message, Request, RequestError};
 use push::{ManagementEndpoint, Push, deadline};
@@ -100,11 +100,11 @@ impl Subscribe {
             Request::Ping => answers.send(&Message::Pong).await,
             Request::History(range) => self.history(caller, range, answers).await,
             Request::Subscribe(wanted) => {
-                let serve = |wanted| Box::pin(self.subscribe(caller, wanted, answers)) as BoxFuture<'_, _>;
+                let serve = |wanted| self.subscribe(caller, wanted, answers).boxed();
                 each(caller, wanted, answers, serve).await
             }
             Request::Unsubscribe(orders) => {
-                let serve = |order_id| Box::pin(self.unsubscribe(caller, order_id, answers)) as BoxFuture<'_, _>;
+                let serve = |order_id| self.unsubscribe(caller, order_id, answers).boxed();
                 each(caller, orders, answers, serve).await
             }
         }
@@ -133,7 +133,7 @@ async fn each<'a, T>(
 ) -> Result<(), AnswerError> {
     let served = orders.into_iter().map(|order| match order {
         Ok(order) => serve(order),
-        Err(error) => Box::pin(async move { answers.send(&caller.refusal(error)).await }),
+        Err(error) => async move { answers.send(&caller.refusal(error)).await }.boxed(),
     });
     let mut served = stream::iter(served).buffer_unordered(limits::ORDERS_IN_FLIGHT_MAX);
     while let Some(outcome) = served.next().await {

@@ -4,7 +4,7 @@
 //! Must not know: projections, subscribers.
 //! Source: `docs/tables.md`, "Appending from any language".
 
-use std::ops::RangeInclusive;
+use std::{collections::BTreeSet, ops::RangeInclusive};
 
 use aws_sdk_dynamodb::{
     Client, error::SdkError, operation::put_item::PutItemError, operation::query::builders::QueryFluentBuilder,
@@ -75,6 +75,14 @@ pub enum ReadError {
     },
 }
 
+/// Checks that DynamoDB can hold an event, at any version.
+///
+/// # Errors
+/// [`NotStorable`] says which of DynamoDB's limits the event passes.
+pub fn check(event: &Event) -> Result<(), NotStorable> {
+    item::event::to_item(event, Version::new(u64::MAX)).map(|_item| ())
+}
+
 impl EventLog {
     /// The log in this table.
     #[must_use]
@@ -90,7 +98,7 @@ impl EventLog {
     /// [`AppendError`]; nothing was appended then, except that after a call without answer it may have been, and the
     /// next append of the same event says so.
     pub async fn append(&self, event: &Event, head_at_least: Option<Version>) -> Result<Appended, AppendError> {
-        item::event::to_item(event, Version::new(u64::MAX)).map_err(AppendError::NotStorable)?;
+        check(event).map_err(AppendError::NotStorable)?;
         let mut known_head = head_at_least;
         for attempt in 0..limits::APPEND_TRIES_MAX {
             // The head comes first: an append of this ref between the two reads then takes `head + 1`, and the put fails.
@@ -158,6 +166,32 @@ impl EventLog {
             .expression_attribute_values(":orderId", AttributeValue::S(order_id.as_str().to_owned()))
     }
 
+    /// Every order that has a log, by a scan of the local index, which holds keys alone.
+    ///
+    /// # Errors
+    /// [`ReadError`] if DynamoDB does not answer or a key is no order's.
+    pub async fn order_ids(&self) -> Result<BTreeSet<OrderId>, ReadError> {
+        let mut order_ids = BTreeSet::new();
+        let mut start_key = None;
+        loop {
+            let scan = self
+                .client
+                .scan()
+                .table_name(self.table.as_str())
+                .index_name(REF_INDEX)
+                .consistent_read(true)
+                .set_exclusive_start_key(start_key);
+            let page = scan.send().await.map_err(|error| CallError::new("Scan", &self.table, error))?;
+            for item in page.items() {
+                order_ids.insert(item::event::order_id_of(item)?);
+            }
+            start_key = page.last_evaluated_key;
+            if start_key.is_none() {
+                return Ok(order_ids);
+            }
+        }
+    }
+
     /// Begins to read an order's log in these versions, a page at a time.
     #[must_use]
     pub fn read(&self, order_id: &OrderId, versions: RangeInclusive<Version>) -> LogReader {
@@ -165,7 +199,7 @@ impl EventLog {
             log: self.clone(),
             order_id: order_id.clone(),
             expected: (*versions.start()).max(Version::FIRST),
-            last: *versions.end(),
+            versions: (*versions.start()).max(Version::FIRST)..=*versions.end(),
             next_page: (versions.start() <= versions.end()).then_some(None),
         }
     }
@@ -193,8 +227,8 @@ impl EventLog {
 pub struct LogReader {
     log: EventLog,
     order_id: OrderId,
+    versions: RangeInclusive<Version>,
     expected: Version,
-    last: Version,
     /// Absent at the end; else DynamoDB's key of the page before, if there was one.
     next_page: Option<Option<Item>>,
 }
@@ -211,8 +245,8 @@ impl LogReader {
             .log
             .query(&self.order_id)
             .key_condition_expression("orderId = :orderId AND version BETWEEN :first AND :last")
-            .expression_attribute_values(":first", bound(self.expected))
-            .expression_attribute_values(":last", bound(self.last));
+            .expression_attribute_values(":first", bound(*self.versions.start()))
+            .expression_attribute_values(":last", bound(*self.versions.end()));
         let sent = query.set_exclusive_start_key(start_key).send().await;
         let page = sent.map_err(|error| CallError::new("Query", &self.log.table, error))?;
         let mut events = Vec::with_capacity(page.items().len());

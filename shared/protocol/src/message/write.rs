@@ -4,6 +4,8 @@
 //! Must not know: what a client does with it.
 //! Source: README.md of this crate; the limit is API Gateway's.
 
+use std::ops::Range;
+
 use domain::{Fields, limits::MESSAGE_BYTES_MAX};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -58,17 +60,27 @@ struct WirePong<'a> {
 }
 
 impl Message {
+    /// The whole message as one text, however long.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self {
+            Self::Update(update) => Run::of("update", update).text(0..update.events.len(), false),
+            Self::History(update) => Run::of("history", update).text(0..update.events.len(), false),
+            Self::Unsubscribed(order_id) => {
+                json(&WireUnsubscribed { r#type: "unsubscribed", order_id: order_id.as_str() })
+            }
+            Self::Pong => json(&WirePong { r#type: "pong" }),
+            Self::Error(error) => error_text(error),
+        }
+    }
+
     /// The text frames that carry this message, each at most [`MESSAGE_BYTES_MAX`] bytes; they are to be sent in order.
     #[must_use]
     pub fn frames(&self) -> Vec<String> {
         let texts = match self {
-            Self::Update(update) => update_texts("update", update),
-            Self::History(update) => update_texts("history", update),
-            Self::Unsubscribed(order_id) => {
-                vec![json(&WireUnsubscribed { r#type: "unsubscribed", order_id: order_id.as_str() })]
-            }
-            Self::Pong => vec![json(&WirePong { r#type: "pong" })],
-            Self::Error(error) => vec![error_text(error)],
+            Self::Update(update) => Run::of("update", update).texts(),
+            Self::History(update) => Run::of("history", update).texts(),
+            Self::Unsubscribed(_) | Self::Pong | Self::Error(_) => vec![self.text()],
         };
         texts.into_iter().flat_map(parts::split).collect()
     }
@@ -84,48 +96,58 @@ fn error_text(error: &ErrorMessage) -> String {
     })
 }
 
-/// One text, or, for a run of events that is too long for one message, several: all but the last say `more` and have no
-/// projection. The last may still be over the limit. An update without projection says `more` in all its texts.
-fn update_texts(r#type: &str, update: &Update) -> Vec<String> {
-    let wire = |version, events: &[Box<RawValue>], more| {
-        let more = more || update.projection.is_none();
-        json(&WireUpdate {
-            r#type,
-            order_id: update.order_id.as_str(),
-            version,
-            events,
-            projection: if more { None } else { update.projection.as_ref().map(domain::Redacted::fields) },
-            more,
-            reset: update.reset,
-        })
-    };
-    let events: Vec<(u64, Box<RawValue>)> =
-        update.events.iter().map(|event| (event.version.get(), event_json(event))).collect();
-    let head_bytes = wire(u64::MAX, &[], true).len();
-    let tail_bytes = wire(u64::MAX, &[], false).len();
+/// An update whose events are JSON already, each once.
+struct Run<'a> {
+    r#type: &'a str,
+    update: &'a Update,
+    events: Vec<Box<RawValue>>,
+}
 
-    let mut texts = Vec::new();
-    let mut run: Vec<Box<RawValue>> = Vec::new();
-    let mut run_bytes = 0;
-    let mut left_bytes: usize = events.iter().map(|(_, event)| event.get().len() + 1).sum();
-    let mut run_version = update.version.get();
-    for (version, event) in events {
-        let event_bytes = event.get().len() + 1;
-        let rest_fits = tail_bytes + run_bytes + left_bytes <= MESSAGE_BYTES_MAX;
-        let is_last = left_bytes == event_bytes;
-        let this_fits = head_bytes + run_bytes + event_bytes <= MESSAGE_BYTES_MAX;
-        if !run.is_empty() && !rest_fits && (is_last || !this_fits) {
-            texts.push(wire(run_version, &run, true));
-            run.clear();
-            run_bytes = 0;
-        }
-        run.push(event);
-        run_bytes += event_bytes;
-        left_bytes -= event_bytes;
-        run_version = version;
+impl<'a> Run<'a> {
+    fn of(r#type: &'a str, update: &'a Update) -> Self {
+        Self { r#type, update, events: update.events.iter().map(event_json).collect() }
     }
-    texts.push(wire(update.version.get(), &run, false));
-    texts
+
+    /// The update with these of its events. With `more`, or if it has no projection, it says that more follows.
+    fn text(&self, range: Range<usize>, more: bool) -> String {
+        let Update { order_id, version, events, projection, reset } = self.update;
+        let more = more || projection.is_none();
+        let last = range.end.checked_sub(1).and_then(|index| events.get(index));
+        json(&WireUpdate {
+            r#type: self.r#type,
+            order_id: order_id.as_str(),
+            version: last.map_or(*version, |event| event.version).get(),
+            events: self.events.get(range).unwrap_or_default(),
+            projection: if more { None } else { projection.as_ref().map(domain::Redacted::fields) },
+            more,
+            reset: *reset,
+        })
+    }
+
+    /// One text, or, for a run that is too long for one message, several: all but the last say that more follows and have
+    /// no projection. The last may still be over the limit, with one event.
+    fn texts(&self) -> Vec<String> {
+        let event_bytes = |index: usize| self.events.get(index).map_or(0, |event| event.get().len() + 1);
+        let count = self.events.len();
+        let head_bytes = self.text(count..count, true).len();
+        let tail_bytes = self.text(count..count, false).len();
+        let mut left_bytes: usize = (0..count).map(event_bytes).sum();
+        let (mut texts, mut start, mut run_bytes) = (Vec::new(), 0, 0);
+        for index in 0..count {
+            let bytes = event_bytes(index);
+            let rest_fits = tail_bytes + run_bytes + left_bytes <= MESSAGE_BYTES_MAX;
+            let this_fits = head_bytes + run_bytes + bytes <= MESSAGE_BYTES_MAX;
+            let is_last = index + 1 == count;
+            if index > start && !rest_fits && (is_last || !this_fits) {
+                texts.push(self.text(start..index, true));
+                (start, run_bytes) = (index, 0);
+            }
+            run_bytes += bytes;
+            left_bytes -= bytes;
+        }
+        texts.push(self.text(start..count, false));
+        texts
+    }
 }
 
 fn event_json(event: &SentEvent) -> Box<RawValue> {

@@ -5,7 +5,7 @@
 //! Source: `docs/tables.md`.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::{Event, EventData, EventRef, LoggedEvent, Version};
+use domain::{Event, EventData, EventRef, LoggedEvent, OrderId, Version};
 
 use super::{BrokenItem, Item, NotStorable, json, key_text, number, size, text};
 
@@ -41,6 +41,15 @@ pub fn from_item(item: &Item) -> Result<LoggedEvent, BrokenItem> {
 pub fn version_of(item: &Item) -> Result<Version, BrokenItem> {
     let version = number(item, "version").map(Version::new);
     version.map_err(|reason| BrokenItem { key: key_text(item, &KEY), reason })
+}
+
+/// The order alone, of an item that may hold its key alone.
+///
+/// # Errors
+/// [`BrokenItem`] for an item without an order id.
+pub fn order_id_of(item: &Item) -> Result<OrderId, BrokenItem> {
+    let order_id = text(item, "orderId").and_then(|id| OrderId::new(id).map_err(|invalid| invalid.to_string()));
+    order_id.map_err(|reason| BrokenItem { key: key_text(item, &KEY), reason })
 }
 
 fn read(item: &Item) -> Result<LoggedEvent, String> {

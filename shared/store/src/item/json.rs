@@ -99,7 +99,7 @@ fn value(attribute: &AttributeValue) -> Result<Value, String> {
         AttributeValue::Ns(numbers) => {
             Value::Array(numbers.iter().map(|digits| number(digits)).collect::<Result<_, _>>()?)
         }
-        _ => return Err("binary values are no JSON".to_owned()),
+        AttributeValue::B(_) | AttributeValue::Bs(_) | _ => return Err("binary values are no JSON".to_owned()),
     })
 }
 

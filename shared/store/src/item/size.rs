@@ -34,7 +34,7 @@ fn value_bytes(value: &AttributeValue) -> usize {
         AttributeValue::Ss(texts) => texts.iter().map(String::len).sum(),
         AttributeValue::Ns(numbers) => numbers.iter().map(|digits| number_bytes(digits)).sum(),
         AttributeValue::Bs(blobs) => blobs.iter().map(|blob| blob.as_ref().len()).sum(),
-        _ => 1,
+        AttributeValue::Bool(_) | AttributeValue::Null(_) | _ => 1,
     }
 }
 

@@ -1,0 +1,183 @@
+//! What can be asked on the command line.
+//!
+//! Owns: commands, flags, defaults and their help.
+//! Must not know: what a command does.
+//! Source: README.md, "Commands".
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args as ClapArgs, Parser, Subcommand, error::ErrorKind};
+use domain::OrderId;
+
+/// Live orders in the browser: every event and the refreshed projection, at once.
+#[derive(Debug, Parser)]
+#[command(name = "foldcast", version)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the whole gateway on this machine (what `foldcast` alone does)
+    Up(Up),
+    /// Append events from a file to the log
+    Append(Append),
+    /// Print the updates of orders as they come, each a line of JSON
+    Tail(Tail),
+    /// Print an order's projection, folded from its log
+    Fold(Fold),
+    /// Compare every stored projection with the fold of its log
+    Verify(Verify),
+    /// Be one of the Lambda functions (what the local stack starts)
+    #[command(hide = true)]
+    Function {
+        /// The function's name
+        name: String,
+    },
+}
+
+impl Default for Command {
+    fn default() -> Self {
+        Self::Up(Args::parse_from(["foldcast", "up"]).up())
+    }
+}
+
+impl Args {
+    fn up(self) -> Up {
+        match self.command {
+            Some(Command::Up(up)) => up,
+            Some(_) | None => Up::default(),
+        }
+    }
+}
+
+#[derive(Debug, Default, ClapArgs)]
+pub(crate) struct Up {
+    /// Port of the WebSocket API and of @connections; 0 takes a free one
+    #[arg(long, default_value_t = 3001)]
+    pub(crate) port: u16,
+    /// Port of DynamoDB; 0 takes a free one
+    #[arg(long, default_value_t = 8000)]
+    pub(crate) dynamodb_port: u16,
+    /// Folder of the data
+    #[arg(long, value_name = "DIR", default_value = ".foldcast", conflicts_with = "ephemeral")]
+    pub(crate) data: PathBuf,
+    /// Keep the data in memory: it ends with the process
+    #[arg(long)]
+    pub(crate) ephemeral: bool,
+    /// Run this CloudFormation template (JSON) instead of Foldcast's own
+    #[arg(long, value_name = "FILE")]
+    pub(crate) template: Option<PathBuf>,
+    /// Run the template's authorizer, if it has one
+    #[arg(long, conflicts_with = "no_auth")]
+    pub(crate) auth: bool,
+    /// Run no authorizer: every connection is anonymous
+    #[arg(long)]
+    pub(crate) no_auth: bool,
+}
+
+/// Which deployment a command works on.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Target {
+    /// DynamoDB's address [default: AWS_ENDPOINT_URL_DYNAMODB, AWS_ENDPOINT_URL, else the local stack]
+    #[arg(long, value_name = "URL", conflicts_with = "aws")]
+    pub(crate) endpoint_url: Option<String>,
+    /// Work on AWS, with AWS_REGION and the credentials of the environment
+    #[arg(long)]
+    pub(crate) aws: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Append {
+    /// A JSON array or NDJSON of events {"ref", "ts", "data"}; - is standard input
+    pub(crate) file: PathBuf,
+    /// Append the good events of a file with bad ones
+    #[arg(long)]
+    pub(crate) skip_bad: bool,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Tail {
+    /// The orders
+    #[arg(required = true, value_name = "ORDER_ID", value_parser = order_id)]
+    pub(crate) order_ids: Vec<OrderId>,
+    /// The WebSocket API
+    #[arg(long, default_value = "ws://127.0.0.1:3001/local")]
+    pub(crate) url: String,
+    /// The token that says who you are
+    #[arg(long)]
+    pub(crate) token: Option<String>,
+    /// Begin after this version of each order; 0 is the whole log
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) since: Option<u64>,
+    /// End after this many lines
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<u64>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Fold {
+    /// The order
+    #[arg(value_name = "ORDER_ID", value_parser = order_id)]
+    pub(crate) order_id: OrderId,
+    /// Fold events 1 to this version
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) at: Option<u64>,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+fn order_id(text: &str) -> Result<OrderId, String> {
+    OrderId::new(text).map_err(|invalid| invalid.to_string())
+}
+
+/// What is shown instead of running a command.
+#[derive(Debug)]
+pub(crate) struct Shown(clap::Error);
+
+impl Shown {
+    /// Prints help on stdout, or what is wrong on one line of stderr.
+    pub(crate) fn exit(&self) -> ExitCode {
+        if matches!(self.0.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+            print!("{}", self.0);
+            return ExitCode::SUCCESS;
+        }
+        let text = self.0.to_string();
+        let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+        let line = lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+        eprintln!("foldcast: {} (foldcast --help says more)", line.trim_start_matches("error: "));
+        ExitCode::from(2)
+    }
+}
+
+/// Reads the command line.
+pub(crate) fn parse() -> Result<Args, Shown> {
+    Args::try_parse().map_err(Shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn no_command_is_up_with_its_defaults() {
+        let Command::Up(up) = Command::default() else { panic!("not up") };
+        assert_eq!((up.port, up.dynamodb_port, up.data), (3001, 8000, PathBuf::from(".foldcast")));
+    }
+}

@@ -1,0 +1,66 @@
+//! Which deployment a command works on.
+//!
+//! Owns: the choice between the local stack and AWS, and the local stack's credentials.
+//! Must not know: the commands.
+//! Source: README.md, "Commands": without any address it is the local stack, so that a slip of the hand is harmless.
+
+use anyhow::Context as _;
+use store::{Store, aws::DYNAMODB_ENDPOINT_VARIABLE, aws::sdk_config};
+
+use crate::args::Target;
+
+const LOCAL_DYNAMODB: &str = "http://127.0.0.1:8000";
+const ENDPOINT_VARIABLES: [&str; 2] = [DYNAMODB_ENDPOINT_VARIABLE, "AWS_ENDPOINT_URL"];
+const LOCAL_VARIABLES: [(&str, &str); 3] =
+    [("AWS_REGION", "us-east-1"), ("AWS_ACCESS_KEY_ID", "local"), ("AWS_SECRET_ACCESS_KEY", "local")];
+
+/// The environment of this process.
+pub(crate) fn var(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Opens the tables of the deployment.
+pub(crate) fn open(target: &Target) -> anyhow::Result<Store> {
+    let var = |name: &str| chosen(target, var, name);
+    let sdk = sdk_config(var).context("the credentials of AWS are incomplete")?;
+    Ok(Store::from_vars(&sdk, var)?)
+}
+
+/// A variable as the command sees it: the address that was asked for, and, on the local stack, its credentials.
+fn chosen(target: &Target, var: impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
+    let set = |name: &str| var(name).filter(|value| !value.is_empty());
+    let asked = || target.endpoint_url.clone().or_else(|| ENDPOINT_VARIABLES.into_iter().find_map(set));
+    let endpoint = (!target.aws).then(|| asked().unwrap_or_else(|| LOCAL_DYNAMODB.to_owned()));
+    if ENDPOINT_VARIABLES.contains(&name) {
+        return endpoint;
+    }
+    let is_local =
+        endpoint.is_some_and(|url| url.starts_with("http://127.0.0.1:") || url.starts_with("http://localhost:"));
+    let local = || LOCAL_VARIABLES.iter().find(|(local, _)| *local == name).map(|(_, value)| (*value).to_owned());
+    set(name).or_else(|| if is_local { local() } else { None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn on_aws(name: &str) -> Option<String> {
+        matches!(name, "AWS_REGION" | "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY").then(|| "mine".to_owned())
+    }
+
+    #[test]
+    fn without_an_address_it_is_the_local_stack() {
+        let target = Target { endpoint_url: None, aws: false };
+        assert_eq!(chosen(&target, |_| None, DYNAMODB_ENDPOINT_VARIABLE).unwrap(), LOCAL_DYNAMODB);
+        assert_eq!(chosen(&target, |_| None, "AWS_ACCESS_KEY_ID").unwrap(), "local");
+        assert_eq!(chosen(&target, on_aws, DYNAMODB_ENDPOINT_VARIABLE).unwrap(), LOCAL_DYNAMODB);
+    }
+
+    #[test]
+    fn aws_takes_what_the_environment_has_and_nothing_else() {
+        let target = Target { endpoint_url: None, aws: true };
+        assert_eq!(chosen(&target, on_aws, DYNAMODB_ENDPOINT_VARIABLE), None);
+        assert_eq!(chosen(&target, on_aws, "AWS_REGION").unwrap(), "mine");
+        assert_eq!(chosen(&target, |_| None, "AWS_REGION"), None);
+    }
+}

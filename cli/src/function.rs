@@ -1,0 +1,24 @@
+//! Being one of the Lambda functions.
+//!
+//! Owns: which name is which function, by the `Handler` of the template.
+//! Must not know: what a function does.
+//! Source: the local stack starts this binary once a sandbox.
+
+use anyhow::anyhow;
+
+use crate::{deployment::var, failure::Failure};
+
+/// The template's `Handler`s that this binary can be.
+pub(crate) const NAMES: [&str; 4] = ["connect", "disconnect", "subscribe", "event-handler"];
+
+pub(crate) async fn run(name: &str) -> Result<(), Failure> {
+    lambda_runtime::tracing::init_default_subscriber();
+    let served = match name {
+        "connect" => connect::run(var).await,
+        "disconnect" => disconnect::run(var).await,
+        "subscribe" => subscribe::run(var).await,
+        "event-handler" => event_handler::run(var).await,
+        _ => return Err(Failure::usage(anyhow!("there is no function {name:?}, only {}", NAMES.join(", ")))),
+    };
+    served.map_err(|error| Failure::failed(anyhow!(error)))
+}

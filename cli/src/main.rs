@@ -1,0 +1,48 @@
+//! The binary `foldcast`: the local stack with our functions, and the commands that work on a deployment.
+//!
+//! Owns: the command line, exit codes (0, 1 failed, 2 usage), what is printed.
+//! Must not know: how events are stored or folded; it calls the rooms that do.
+//! Source: README.md, "Commands".
+
+#![expect(clippy::print_stdout, reason = "printing is what a command line is for")]
+
+mod append;
+mod args;
+mod deployment;
+mod failure;
+mod fold;
+mod function;
+mod tail;
+mod up;
+mod verify;
+
+use std::process::ExitCode;
+
+use args::{Args, Command};
+use failure::Failure;
+
+fn main() -> ExitCode {
+    let args = match args::parse() {
+        Ok(args) => args,
+        Err(shown) => return shown.exit(),
+    };
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return Failure::failed(error).report(),
+    };
+    match runtime.block_on(run(args)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+async fn run(args: Args) -> Result<(), Failure> {
+    match args.command.unwrap_or_default() {
+        Command::Up(options) => Box::pin(up::run(options)).await,
+        Command::Append(options) => Box::pin(append::run(options)).await,
+        Command::Tail(options) => Box::pin(tail::run(options)).await,
+        Command::Fold(options) => Box::pin(fold::run(options)).await,
+        Command::Verify(options) => Box::pin(verify::run(options)).await,
+        Command::Function { name } => Box::pin(function::run(&name)).await,
+    }
+}

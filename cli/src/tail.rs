@@ -1,0 +1,151 @@
+//! `foldcast tail`: the updates of orders, each event on a line.
+//!
+//! Owns: the socket, reconnecting, and printing; `protocol::follower` decides what an update means.
+//! Must not know: DynamoDB, AWS credentials.
+//! Source: "What a client does" in README.md of `protocol`.
+
+mod orders;
+
+use std::{io::Write, time::Duration};
+
+use anyhow::{Context as _, anyhow};
+use futures_util::{SinkExt, StreamExt};
+use protocol::{Message, parts::Assembler};
+use tokio::{net::TcpStream, time};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite};
+
+use crate::{args, failure::Failure};
+use orders::Orders;
+
+/// API Gateway closes a connection on which nothing was said for 10 minutes.
+const PING_EVERY: Duration = Duration::from_secs(5 * 60);
+
+/// The longest pause before a reconnect, and the first; it doubles, with full jitter.
+const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(10);
+const RECONNECT_PAUSE_FIRST: Duration = Duration::from_millis(100);
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// How a connection ended.
+enum End {
+    /// All lines that were asked for are printed, or nobody reads them any more.
+    Done,
+    /// The connection was lost.
+    Lost,
+}
+
+pub(crate) async fn run(options: args::Tail) -> Result<(), Failure> {
+    let args::Tail { order_ids, url, token, since, count } = options;
+    let address = address(&url, token.as_deref())?;
+    let mut orders = Orders::new(order_ids, since);
+    let mut printer = Printer { left: count };
+    let mut socket = connect(&address).await.with_context(|| format!("cannot connect to {url}; is it running?"))?;
+    loop {
+        if let End::Done = follow(&mut socket, &mut orders, &mut printer).await {
+            return Ok(());
+        }
+        orders.disconnected();
+        eprintln!("foldcast: the connection to {url} was lost; connecting again");
+        socket = reconnect(&address).await;
+    }
+}
+
+fn address(url: &str, token: Option<&str>) -> Result<String, Failure> {
+    if !url.starts_with("ws://") && !url.starts_with("wss://") {
+        return Err(Failure::usage(anyhow!("--url must begin with ws:// or wss://")));
+    }
+    let separator = if url.contains('?') { '&' } else { '?' };
+    Ok(token.map_or_else(|| url.to_owned(), |token| format!("{url}{separator}token={token}")))
+}
+
+/// The error says what the gateway answered, without the address, which may carry a token.
+async fn connect(address: &str) -> anyhow::Result<Socket> {
+    match connect_async(address).await {
+        Ok((socket, _)) => Ok(socket),
+        Err(tungstenite::Error::Http(answer)) => Err(anyhow!("the gateway answered {}", answer.status())),
+        Err(tungstenite::Error::Io(error)) => Err(error.into()),
+        Err(_) => Err(anyhow!("the handshake failed")),
+    }
+}
+
+async fn reconnect(address: &str) -> Socket {
+    let mut pause_max = RECONNECT_PAUSE_FIRST;
+    loop {
+        time::sleep(pause_max.mul_f64(fastrand::f64())).await;
+        if let Ok(socket) = connect(address).await {
+            return socket;
+        }
+        pause_max = (pause_max * 2).min(RECONNECT_PAUSE_MAX);
+    }
+}
+
+/// Subscribes and prints until the connection ends.
+async fn follow(socket: &mut Socket, orders: &mut Orders, printer: &mut Printer) -> End {
+    let mut assembler = Assembler::default();
+    let mut due = orders.subscribe_all();
+    let mut ping = time::interval_at(time::Instant::now() + PING_EVERY, PING_EVERY);
+    loop {
+        for text in due.drain(..) {
+            if socket.send(tungstenite::Message::text(text)).await.is_err() {
+                return End::Lost;
+            }
+        }
+        let received = tokio::select! {
+            received = socket.next() => received,
+            _ = ping.tick() => {
+                due.push(r#"{"action":"ping"}"#.to_owned());
+                continue;
+            }
+        };
+        let text = match received {
+            Some(Ok(tungstenite::Message::Text(text))) => text,
+            Some(Ok(_)) => continue,
+            Some(Err(_)) | None => return End::Lost,
+        };
+        match assembler.accept(&text).map(|whole| whole.map(|whole| Message::read(&whole).map_err(|_| whole))) {
+            Ok(None) | Ok(Some(Ok(Message::Pong))) => {}
+            Ok(Some(Ok(Message::Update(update)))) => {
+                let taken = orders.accept(&update);
+                due.extend(taken.ask);
+                if printer.print(&taken.lines).is_err() || printer.is_done() {
+                    return End::Done;
+                }
+            }
+            Ok(Some(Ok(message @ (Message::History(_) | Message::Unsubscribed(_) | Message::Error(_))))) => {
+                if printer.print(&[message.text()]).is_err() || printer.is_done() {
+                    return End::Done;
+                }
+            }
+            // API Gateway's own frames, such as an internal error, are no messages of ours, and are lines all the same.
+            Ok(Some(Err(foreign))) => {
+                if printer.print(&[foreign]).is_err() || printer.is_done() {
+                    return End::Done;
+                }
+            }
+            Err(broken) => eprintln!("foldcast: {broken}"),
+        }
+    }
+}
+
+/// Prints lines until there are as many as were asked for.
+struct Printer {
+    left: Option<u64>,
+}
+
+impl Printer {
+    fn print(&mut self, lines: &[String]) -> std::io::Result<()> {
+        let mut stdout = std::io::stdout().lock();
+        for line in lines {
+            if self.is_done() {
+                break;
+            }
+            writeln!(stdout, "{line}")?;
+            self.left = self.left.map(|left| left - 1);
+        }
+        stdout.flush()
+    }
+
+    fn is_done(&self) -> bool {
+        self.left == Some(0)
+    }
+}

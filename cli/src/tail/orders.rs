@@ -1,0 +1,145 @@
+//! The orders that are tailed.
+//!
+//! Owns: what is asked of the gateway for each, and the lines that an update becomes: one an event, each with the
+//! projection as of that event, however many travelled together.
+//! Must not know: the socket.
+//! Source: redaction and fold commute, so the events that are sent fold to the projections that would have been.
+
+use std::collections::BTreeMap;
+
+use domain::{OrderId, Redacted, Version};
+use protocol::{Follower, Message, SentEvent, Step, Update, follower::folded, request::Since};
+use serde_json::{Value, json};
+
+/// Orders named in one message, so that it stays under API Gateway's 32 KB a frame.
+const ORDERS_PER_SUBSCRIBE: usize = 50;
+
+/// Every order that is tailed, and where it stands.
+#[derive(Debug)]
+pub(super) struct Orders(BTreeMap<OrderId, Follower>);
+
+/// What an update leads to.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// What to print.
+    pub(super) lines: Vec<String>,
+    /// What to send.
+    pub(super) ask: Option<String>,
+}
+
+impl Orders {
+    pub(super) fn new(order_ids: Vec<OrderId>, since: Option<u64>) -> Self {
+        let follower = || since.map_or_else(Follower::default, |since| Follower::resuming(Version::new(since)));
+        Self(order_ids.into_iter().map(|order_id| (order_id, follower())).collect())
+    }
+
+    pub(super) fn disconnected(&mut self) {
+        self.0.values_mut().for_each(Follower::disconnected);
+    }
+
+    /// The messages that subscribe to every order, from where it stands.
+    pub(super) fn subscribe_all(&mut self) -> Vec<String> {
+        let wanted: Vec<Value> = self.0.iter_mut().map(|(order_id, follower)| wanted(order_id, follower)).collect();
+        wanted
+            .chunks(ORDERS_PER_SUBSCRIBE)
+            .map(|orders| json!({"action": "subscribe", "orders": orders}).to_string())
+            .collect()
+    }
+
+    pub(super) fn accept(&mut self, update: &Update) -> Taken {
+        let Some(follower) = self.0.get_mut(&update.order_id) else { return Taken::default() };
+        let before = follower.projection().cloned();
+        let lines = match follower.accept(update) {
+            Step::Started | Step::Reset => vec![Message::Update(update.clone()).text()],
+            Step::Advanced(events) => lines(update, before.as_ref(), &events),
+            Step::Duplicate | Step::Gap | Step::GapAwaited => Vec::new(),
+        };
+        let ask = follower
+            .must_resume()
+            .then(|| json!({"action": "subscribe", "orders": [wanted(&update.order_id, follower)]}).to_string());
+        Taken { lines, ask }
+    }
+}
+
+fn wanted(order_id: &OrderId, follower: &mut Follower) -> Value {
+    follower.asked();
+    let order_id = order_id.as_str();
+    match follower.since() {
+        None => json!({"orderId": order_id}),
+        Some(Since { version, event_ref: None }) => json!({"orderId": order_id, "since": version.get()}),
+        Some(Since { version, event_ref: Some(event_ref) }) => {
+            json!({"orderId": order_id, "since": version.get(), "ref": event_ref.to_string()})
+        }
+    }
+}
+
+/// One update an event. The projection before them is known, except after a resume from the command line at a version
+/// above 0: then all but the last event have none.
+fn lines(update: &Update, before: Option<&Redacted>, events: &[SentEvent]) -> Vec<String> {
+    let first_of_log = events.first().is_some_and(|event| event.version == Version::FIRST);
+    let empty = Redacted::default();
+    let mut projection = before.or(first_of_log.then_some(&empty)).cloned();
+    let last = events.len().saturating_sub(1);
+    let mut lines = Vec::with_capacity(events.len());
+    for (index, event) in events.iter().enumerate() {
+        projection = projection.map(|projection| folded(&projection, std::slice::from_ref(event)));
+        let sent = update.projection.clone().filter(|_| index == last);
+        let projection = sent.or_else(|| projection.clone());
+        let one = Update {
+            order_id: update.order_id.clone(),
+            version: event.version,
+            events: vec![event.clone()],
+            projection,
+            reset: false,
+        };
+        lines.push(Message::Update(one).text());
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn update(json: &Value) -> Update {
+        match Message::read(&json.to_string()).unwrap() {
+            Message::Update(update) => update,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn event(version: u64) -> Value {
+        json!({"version": version, "ref": version.to_string(), "ts": 0, "data": {format!("f{version}"): version}})
+    }
+
+    #[test]
+    fn a_burst_that_travelled_as_one_update_is_a_line_an_event() {
+        let order_id = OrderId::new("o").unwrap();
+        let mut orders = Orders::new(vec![order_id], None);
+        let snapshot = json!({"type": "update", "orderId": "o", "version": 0, "events": [], "projection": {}});
+        assert_eq!(
+            orders.accept(&update(&snapshot)).lines,
+            [snapshot.to_string()].map(|_| Message::Update(update(&snapshot)).text())
+        );
+        let burst = json!({
+            "type": "update", "orderId": "o", "version": 2, "events": [event(1), event(2)],
+            "projection": {"f1": 1, "f2": 2},
+        });
+        let lines: Vec<Value> =
+            orders.accept(&update(&burst)).lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let projections: Vec<&Value> = lines.iter().map(|line| &line["projection"]).collect();
+        assert_eq!(projections, [&json!({"f1": 1}), &json!({"f1": 1, "f2": 2})]);
+        assert_eq!(lines[1]["version"], 2);
+        assert!(orders.accept(&update(&burst)).lines.is_empty());
+    }
+
+    #[test]
+    fn a_gap_asks_for_what_is_missing() {
+        let mut orders = Orders::new(vec![OrderId::new("o").unwrap()], Some(0));
+        let ahead = json!({"type": "update", "orderId": "o", "version": 2, "events": [event(2)], "projection": {}});
+        let taken = orders.accept(&update(&ahead));
+        assert!(taken.lines.is_empty());
+        let asked = taken.ask.unwrap();
+        assert_eq!(asked, r#"{"action":"subscribe","orders":[{"orderId":"o","since":0}]}"#);
+    }
+}

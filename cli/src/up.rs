@@ -1,0 +1,88 @@
+//! `foldcast up`: the local stack with our functions in it.
+//!
+//! Owns: which template and which functions, what is printed at the start, ending on a signal.
+//! Must not know: how AWS is emulated.
+//! Source: README.md, "Commands".
+
+use std::{collections::BTreeMap, fs, io::IsTerminal, net::IpAddr, path::PathBuf, sync::Arc, time::Instant};
+
+use anyhow::{Context as _, anyhow};
+use local::{Data, Stack, StackOptions, StartError};
+use serde_json::Value;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::{args, deployment::var, failure::Failure, function};
+
+/// The template that `infra/` synthesizes.
+const TEMPLATE: &str = include_str!("../../infra/template.json");
+
+/// The stage of the local stack, whatever the template's default is.
+const STAGE: (&str, &str) = ("StageName", "local");
+
+const LOG_FILTER_DEFAULT: &str = "warn,function=info";
+
+pub(crate) async fn run(options: args::Up) -> Result<(), Failure> {
+    let started = Instant::now();
+    init_log();
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
+    let data = options.data.clone();
+    let is_kept = !options.ephemeral;
+    let stack = Stack::start(stack_options(options)?).await.map_err(Failure::usage)?;
+    for warning in stack.warnings() {
+        eprintln!("foldcast: {warning}");
+    }
+    println!("websocket   {}", stack.websocket_url());
+    println!("management  {}", stack.management_url());
+    println!("dynamodb    {}  (access key local, secret local, region us-east-1)", stack.dynamodb_url());
+    println!("data        {}", if is_kept { data.display().to_string() } else { "in memory".to_owned() });
+    println!("access      no authorizer: whoever reaches this machine's loopback sees every order");
+    println!("ready in {} ms; ctrl-c ends it", started.elapsed().as_millis());
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    stack.stop().await;
+    Ok(())
+}
+
+fn stack_options(options: args::Up) -> Result<StackOptions, Failure> {
+    let template = template(options.template.as_ref())?;
+    let program = std::env::current_exe().context("cannot find this program's own file")?;
+    let commands = move |function: &local::Function| {
+        let is_ours = function::NAMES.contains(&function.handler.as_str());
+        is_ours.then(|| local::Command {
+            program: program.clone(),
+            args: vec!["function".to_owned(), function.handler.clone()],
+        })
+    };
+    Ok(StackOptions {
+        template,
+        parameters: BTreeMap::from([(STAGE.0.to_owned(), STAGE.1.to_owned())]),
+        address: IpAddr::from([127, 0, 0, 1]),
+        port: options.port,
+        dynamodb_port: options.dynamodb_port,
+        data: if options.ephemeral { Data::Ephemeral } else { Data::Folder(options.data) },
+        commands: Arc::new(commands),
+    })
+}
+
+fn template(file: Option<&PathBuf>) -> Result<Value, Failure> {
+    let Some(file) = file else { return Ok(serde_json::from_str(TEMPLATE).context("the template of this build")?) };
+    let text = fs::read_to_string(file).with_context(|| format!("cannot read the template {}", file.display()));
+    let text = text.map_err(Failure::usage)?;
+    serde_json::from_str(&text)
+        .map_err(|error| Failure::usage(anyhow!("the template {} is not JSON: {error}", file.display())))
+}
+
+/// The log goes to stderr; `RUST_LOG` chooses what is in it.
+fn init_log() {
+    let filter = var("RUST_LOG").unwrap_or_else(|| LOG_FILTER_DEFAULT.to_owned());
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(filter))
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .compact()
+        .init();
+}
