@@ -2,13 +2,23 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
+#[expect(unreachable_pub, reason = "the harness of the crate `tests`, where it is public")]
+#[path = "../../../../tests/src/engine.rs"]
 mod engine;
 mod event_log;
 mod projections;
 mod subscriptions;
 
 use domain::{Event, EventData, EventRef, OrderId};
+use engine::{Engine, variables};
 use serde_json::{Value, json};
+use store::{Store, aws::sdk_config};
+
+/// The tables of an engine.
+fn open(engine: &Engine) -> Store {
+    let var = variables(engine.url.clone());
+    Store::from_vars(&sdk_config(&var).unwrap(), &var).unwrap()
+}
 
 fn order(id: &str) -> OrderId {
     OrderId::new(id).unwrap()

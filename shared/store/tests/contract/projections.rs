@@ -4,7 +4,7 @@ use domain::{LoggedEvent, Projection, Version};
 use serde_json::json;
 use store::Written;
 
-use crate::{engine::Engine, event, order};
+use crate::{engine::Engine, event, open, order};
 
 fn projection(last: u64) -> Projection {
     let mut projection = Projection::default();
@@ -17,7 +17,7 @@ fn projection(last: u64) -> Projection {
 
 #[tokio::test]
 async fn a_projection_is_written_over_the_version_that_the_writer_knew() {
-    let Engine { store, .. } = &Engine::start().await;
+    let store = &open(&Engine::start().await);
     let projections = &store.projections;
     assert_eq!(projections.get(&order("o")).await.unwrap(), Projection::default());
     let put = async |last, before| projections.put(&order("o"), &projection(last), Version::new(before)).await.unwrap();
@@ -30,7 +30,7 @@ async fn a_projection_is_written_over_the_version_that_the_writer_knew() {
 
 #[tokio::test]
 async fn a_scan_finds_every_projection() {
-    let Engine { store, .. } = &Engine::start().await;
+    let store = &open(&Engine::start().await);
     let large = event("o", 1, &json!({"note": "x".repeat(300_000)}));
     let mut folded = Projection::default();
     folded.evolve(&LoggedEvent { version: Version::FIRST, event: large });

@@ -1,0 +1,39 @@
+//! Data survives: a clean end, and a power cut.
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tests::{
+    browser::Browser,
+    stack::{Data, Stack},
+};
+
+use crate::{example, example_projection};
+
+fn append_example(stack: &Stack) -> Vec<Value> {
+    stack.json_lines(&["append", example().to_str().unwrap()])
+}
+
+#[test]
+fn the_log_and_the_projections_survive_a_clean_end() {
+    let folder = TempDir::new().unwrap();
+    let stack = Stack::start(Data::Folder(folder.path()));
+    let first = append_example(&stack);
+    stack.json_lines(&["verify"]);
+    stack.stop();
+    let stack = Stack::start(Data::Folder(folder.path()));
+    assert_eq!(append_example(&stack), first);
+    assert_eq!(stack.json_lines(&["fold", "guid_123"]), [example_projection()]);
+    assert_eq!(stack.json_lines(&["verify"]), [json!({"orders": 2, "events": 4, "differences": 0})]);
+}
+
+#[tokio::test]
+async fn what_was_appended_before_a_power_cut_is_folded_after_it() {
+    let folder = TempDir::new().unwrap();
+    let stack = Stack::start(Data::Folder(folder.path()));
+    append_example(&stack);
+    stack.kill();
+    let stack = Stack::start(Data::Folder(folder.path()));
+    assert_eq!(stack.json_lines(&["verify"]), [json!({"orders": 2, "events": 4, "differences": 0})]);
+    let (_, snapshot) = Browser::subscribed(&stack.websocket_url, "guid_123").await;
+    assert_eq!(snapshot["version"], 3);
+}

@@ -1,0 +1,80 @@
+//! A browser: a WebSocket and nothing else.
+//!
+//! Owns: sending texts, waiting for messages.
+//! Must not know: what the messages should be.
+//! Source: any WebSocket client can be one.
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{Message, protocol::CloseFrame},
+};
+
+use crate::PATIENCE;
+
+/// A connected browser.
+pub struct Browser {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+}
+
+impl Browser {
+    /// Connects.
+    pub async fn connect(url: &str) -> Self {
+        let (socket, _) = timeout(PATIENCE, connect_async(url)).await.expect("the upgrade is answered").unwrap();
+        Self { socket }
+    }
+
+    /// Connects and subscribes; the answer is the first message.
+    pub async fn subscribed(url: &str, order_id: &str) -> (Self, Value) {
+        let mut browser = Self::connect(url).await;
+        browser.send(&json!({"action": "subscribe", "orderId": order_id}).to_string()).await;
+        let answer = browser.next().await;
+        (browser, answer)
+    }
+
+    /// Sends a text.
+    pub async fn send(&mut self, text: &str) {
+        self.socket.send(Message::text(text)).await.unwrap();
+    }
+
+    /// Sends any frame.
+    pub async fn send_frame(&mut self, frame: Message) {
+        self.socket.send(frame).await.unwrap();
+    }
+
+    /// Sends a text and waits for the next message.
+    pub async fn ask(&mut self, text: &str) -> Value {
+        self.send(text).await;
+        self.next().await
+    }
+
+    /// Waits for the next message.
+    pub async fn next(&mut self) -> Value {
+        let text = self.next_text().await;
+        serde_json::from_str(&text).unwrap_or_else(|_| panic!("no JSON: {text}"))
+    }
+
+    /// Waits for the next message, as it came.
+    pub async fn next_text(&mut self) -> String {
+        loop {
+            match timeout(PATIENCE, self.socket.next()).await.expect("a message comes") {
+                Some(Ok(Message::Text(text))) => return text.to_string(),
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                other => panic!("a message was due, not {other:?}"),
+            }
+        }
+    }
+
+    /// Waits for the close frame.
+    pub async fn closed(&mut self) -> CloseFrame {
+        loop {
+            match timeout(PATIENCE, self.socket.next()).await.expect("the connection is closed") {
+                Some(Ok(Message::Close(Some(frame)))) => return frame,
+                Some(Ok(_)) => {}
+                other => panic!("a close frame was due, not {other:?}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! A DynamoDB whose every call is counted: a proxy before a real one.
+//!
+//! Owns: asking DynamoDB for the capacity that each call consumed, and adding it up.
+//! Must not know: who calls.
+//! Source: `ReturnConsumedCapacity` of DynamoDB's API.
+
+use std::{
+    collections::BTreeMap,
+    net::Ipv4Addr,
+    sync::{Arc, Mutex},
+};
+
+use http_body_util::{BodyExt, Full};
+use hyper::{Request, Response, Uri, body::Bytes, body::Incoming, service::service_fn};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioIo},
+};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+/// What was called, and what it consumed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Bill {
+    /// Calls by operation.
+    pub calls: BTreeMap<String, u64>,
+    /// Read and write capacity units, added up.
+    pub capacity_units: f64,
+}
+
+/// A proxy before DynamoDB.
+pub struct Counted {
+    /// Where to call it.
+    pub url: String,
+    bill: Arc<Mutex<Bill>>,
+}
+
+type Forward = Client<HttpConnector, Full<Bytes>>;
+
+impl Counted {
+    /// Starts a proxy. It ends with the test's runtime.
+    pub async fn start(dynamodb_url: &str) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let bill = Arc::new(Mutex::new(Bill::default()));
+        let forward: Forward = Client::builder(TokioExecutor::new()).build_http();
+        let shared = Arc::clone(&bill);
+        let dynamodb: Uri = dynamodb_url.parse().unwrap();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (bill, forward, dynamodb) = (Arc::clone(&shared), forward.clone(), dynamodb.clone());
+                let serve =
+                    service_fn(move |request| call(request, dynamodb.clone(), forward.clone(), Arc::clone(&bill)));
+                tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), serve));
+            }
+        });
+        Self { url, bill }
+    }
+
+    /// What was called since the last time.
+    #[must_use]
+    pub fn take(&self) -> Bill {
+        std::mem::take(&mut *self.bill.lock().unwrap())
+    }
+}
+
+async fn call(
+    request: Request<Incoming>,
+    dynamodb: Uri,
+    forward: Forward,
+    bill: Arc<Mutex<Bill>>,
+) -> Result<Response<Full<Bytes>>, hyper_util::client::legacy::Error> {
+    let (mut parts, body) = request.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    let mut asked: Value = serde_json::from_slice(&body).unwrap();
+    asked["ReturnConsumedCapacity"] = json!("TOTAL");
+    let operation = parts.headers["x-amz-target"].to_str().unwrap().rsplit('.').next().unwrap().to_owned();
+    parts.uri = dynamodb;
+    parts.headers.remove("content-length");
+    let answer = forward.request(Request::from_parts(parts, Full::new(asked.to_string().into()))).await?;
+    let (parts, body) = answer.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    let answered: Value = serde_json::from_slice(&body).unwrap();
+    let consumed = &answered["ConsumedCapacity"];
+    let consumed = consumed.as_array().map_or_else(|| vec![consumed.clone()], Clone::clone);
+    let units: f64 = consumed.iter().filter_map(|table| table["CapacityUnits"].as_f64()).sum();
+    let mut bill = bill.lock().unwrap();
+    *bill.calls.entry(operation).or_default() += 1;
+    bill.capacity_units += units;
+    drop(bill);
+    Ok(Response::from_parts(parts, Full::new(body)))
+}

@@ -1,0 +1,57 @@
+//! The embedded DynamoDB alone, with the template's tables.
+//!
+//! Owns: one engine a test, in memory.
+//! Must not know: what is stored.
+//! Source: the tables are those of `infra/template.json`.
+
+use std::net::Ipv4Addr;
+
+use dynoxide::Database;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+const TEMPLATE: &str = include_str!("../../infra/template.json");
+
+/// What CloudFormation's properties and `CreateTable` have in common.
+const PROPERTIES: [&str; 5] =
+    ["TableName", "KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes", "LocalSecondaryIndexes"];
+
+/// The variables of a process that works on the DynamoDB at this address, and on nothing else.
+pub fn variables(dynamodb_url: String) -> impl Fn(&str) -> Option<String> {
+    move |name| match name {
+        "AWS_REGION" => Some("us-east-1".to_owned()),
+        "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("local".to_owned()),
+        "AWS_ENDPOINT_URL_DYNAMODB" => Some(dynamodb_url.clone()),
+        _ => None,
+    }
+}
+
+/// A running engine.
+pub struct Engine {
+    /// The engine, without HTTP between.
+    pub database: Database,
+    /// Its address.
+    pub url: String,
+}
+
+impl Engine {
+    /// Starts an engine with empty tables. It ends with the test's runtime.
+    pub async fn start() -> Self {
+        let database = Database::memory().unwrap();
+        let template: Value = serde_json::from_str(TEMPLATE).unwrap();
+        let resources = template["Resources"].as_object().unwrap().values();
+        for table in resources.filter(|resource| resource["Type"] == "AWS::DynamoDB::Table") {
+            let mut request = json!({"BillingMode": "PAY_PER_REQUEST"});
+            for name in PROPERTIES {
+                if let Some(value) = table["Properties"].get(name) {
+                    request[name] = value.clone();
+                }
+            }
+            database.create_table(serde_json::from_value(request).unwrap()).unwrap();
+        }
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(dynoxide::server::serve_on(listener, database.clone()));
+        Self { database, url }
+    }
+}

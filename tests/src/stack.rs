@@ -1,0 +1,139 @@
+//! The local stack as a user starts it: the binary `foldcast`.
+//!
+//! Owns: one stack a test, and the commands that work on it.
+//! Must not know: what it is asked.
+//! Source: README.md, "Commands".
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::OnceLock,
+};
+
+use serde_json::Value;
+
+/// A running `foldcast up`; it is killed when it is dropped.
+pub struct Stack {
+    process: Child,
+    /// The address for browsers.
+    pub websocket_url: String,
+    /// The address of `@connections`.
+    pub management_url: String,
+    /// DynamoDB's address.
+    pub dynamodb_url: String,
+}
+
+/// Where a stack keeps its data.
+#[derive(Clone, Copy, Debug)]
+pub enum Data<'a> {
+    /// In memory.
+    Ephemeral,
+    /// In this folder.
+    Folder(&'a Path),
+}
+
+impl Stack {
+    /// Starts a stack on free ports and waits until it is ready.
+    #[must_use]
+    pub fn start(data: Data<'_>) -> Self {
+        let mut command = Command::new(binary());
+        command.args(["up", "--port", "0", "--dynamodb-port", "0"]);
+        match data {
+            Data::Ephemeral => command.arg("--ephemeral"),
+            Data::Folder(folder) => command.arg("--data").arg(folder),
+        };
+        let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut stack =
+            Self { process, websocket_url: String::new(), management_url: String::new(), dynamodb_url: String::new() };
+        loop {
+            let line = lines.next().expect("the stack ended before it was ready").unwrap();
+            let mut words = line.split_whitespace();
+            match (words.next(), words.next()) {
+                (Some("websocket"), Some(url)) => stack.websocket_url = url.to_owned(),
+                (Some("management"), Some(url)) => stack.management_url = url.to_owned(),
+                (Some("dynamodb"), Some(url)) => stack.dynamodb_url = url.to_owned(),
+                (Some("ready"), _) => return stack,
+                _ => {}
+            }
+        }
+    }
+
+    /// Ends the stack as a user does, and waits for its clean end.
+    pub fn stop(mut self) {
+        let id = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert!(self.process.wait().unwrap().success(), "SIGTERM ends the stack cleanly");
+    }
+
+    /// Ends the stack as a power cut does.
+    pub fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Runs a command of `foldcast` on this stack.
+    #[must_use]
+    pub fn run(&self, args: &[&str]) -> Output {
+        self.run_with_input(args, "")
+    }
+
+    /// Runs a command with this on its standard input.
+    #[must_use]
+    pub fn run_with_input(&self, args: &[&str], input: &str) -> Output {
+        let mut process = self.command(args).stdin(Stdio::piped()).spawn().unwrap();
+        // A command that does not read its input may have ended before.
+        process.stdin.take().unwrap().write_all(input.as_bytes()).ok();
+        process.wait_with_output().unwrap()
+    }
+
+    /// Runs a command that has to succeed; the answer is its lines of JSON.
+    #[must_use]
+    pub fn json_lines(&self, args: &[&str]) -> Vec<Value> {
+        let output = self.run(args);
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// A command of `foldcast` on this stack, that was not started.
+    #[must_use]
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(binary());
+        command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if matches!(args.first(), Some(&"tail")) {
+            command.args(["--url", &self.websocket_url]);
+        } else {
+            command.args(["--endpoint-url", &self.dynamodb_url]);
+        }
+        command
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // It may have ended already.
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+/// The binary of this checkout: built if it is not, since a test's own build does not include other packages' binaries.
+#[must_use]
+pub fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let build =
+            Command::new(env!("CARGO")).args(["build", "--quiet", "--bin", "foldcast"]).current_dir(root()).status();
+        assert!(build.unwrap().success(), "foldcast builds");
+        let test = std::env::current_exe().unwrap();
+        test.ancestors().find_map(|folder| Some(folder.join("foldcast")).filter(|file| file.is_file())).unwrap()
+    })
+}
+
+/// The checkout.
+#[must_use]
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
