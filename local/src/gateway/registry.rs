@@ -1,0 +1,106 @@
+//! The connections that are open.
+//!
+//! Owns: finding a connection by its id, and handing it what is to be sent.
+//! Must not know: sockets, events.
+//! Source: a connection can be posted to only after its `$connect` has returned; before and after that it is gone.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+use super::event::{ConnectionContext, now_ms};
+
+/// What a connection's writer is told to do.
+#[derive(Debug)]
+pub(super) enum Outbound {
+    /// Send a text; the sender hears when the socket has taken it.
+    Text(String, Option<oneshot::Sender<()>>),
+    /// Close with this code and reason.
+    Close(CloseCode, &'static str),
+}
+
+/// An open connection.
+#[derive(Clone, Debug)]
+pub(super) struct Handle {
+    pub(super) context: ConnectionContext,
+    pub(super) outbound: mpsc::Sender<Outbound>,
+    /// When a message last went either way, in milliseconds since 1970.
+    last_active_ms: Arc<AtomicI64>,
+}
+
+/// All open connections by their ids.
+#[derive(Debug)]
+pub(super) struct Registry {
+    open: Mutex<HashMap<String, Handle>>,
+    count: watch::Sender<usize>,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self { open: Mutex::default(), count: watch::Sender::new(0) }
+    }
+}
+
+impl Handle {
+    pub(super) fn new(context: ConnectionContext, outbound: mpsc::Sender<Outbound>) -> Self {
+        Self { context, outbound, last_active_ms: Arc::new(AtomicI64::new(now_ms())) }
+    }
+
+    pub(super) fn touch(&self) {
+        self.last_active_ms.store(now_ms(), Ordering::Relaxed);
+    }
+
+    pub(super) fn last_active_ms(&self) -> i64 {
+        self.last_active_ms.load(Ordering::Relaxed)
+    }
+}
+
+impl Registry {
+    fn open(&self) -> MutexGuard<'_, HashMap<String, Handle>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn insert(&self, handle: Handle) {
+        let mut open = self.open();
+        open.insert(handle.context.connection_id.clone(), handle);
+        self.count.send_replace(open.len());
+    }
+
+    /// Makes a connection gone: nothing can be posted to it from here on.
+    pub(super) fn remove(&self, connection_id: &str) {
+        let mut open = self.open();
+        open.remove(connection_id);
+        drop(open);
+    }
+
+    /// A removed connection has run its `$disconnect`.
+    pub(super) fn ended(&self) {
+        self.count.send_replace(self.open().len());
+    }
+
+    pub(super) fn get(&self, connection_id: &str) -> Option<Handle> {
+        self.open().get(connection_id).cloned()
+    }
+
+    /// Tells every connection to close, as the service does before a restart.
+    pub(super) async fn close_all(&self) {
+        let handles: Vec<Handle> = self.open().values().cloned().collect();
+        for handle in handles {
+            // A full queue belongs to a browser that reads nothing: it is left to the end of the process.
+            handle.outbound.try_send(Outbound::Close(CloseCode::Away, "Going away")).ok();
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub(super) async fn until_empty(&self) {
+        // The sender lives as long as this registry.
+        self.count.subscribe().wait_for(|count| *count == 0).await.ok();
+    }
+}
