@@ -77,8 +77,7 @@ pub(super) fn disconnect(api: &Api, context: &ConnectionContext, status_code: u1
         multi.insert(name.to_owned(), json!([value]));
         single.insert(name.to_owned(), json!(value));
     }
-    let event =
-        Map::from_iter([("headers".to_owned(), single.into()), ("multiValueHeaders".to_owned(), multi.into())]);
+    let event = Map::from_iter([("headers".to_owned(), single.into()), ("multiValueHeaders".to_owned(), multi.into())]);
     finish(api, context, "$disconnect", "DISCONNECT", more, event)
 }
 
@@ -211,8 +210,20 @@ mod tests {
         assert_eq!(keys(&event), ["body", "isBase64Encoded", "requestContext"]);
         let context = &event["requestContext"];
         let expected = [
-            "apiId", "connectedAt", "connectionId", "domainName", "eventType", "extendedRequestId", "identity",
-            "messageDirection", "messageId", "requestId", "requestTime", "requestTimeEpoch", "routeKey", "stage",
+            "apiId",
+            "connectedAt",
+            "connectionId",
+            "domainName",
+            "eventType",
+            "extendedRequestId",
+            "identity",
+            "messageDirection",
+            "messageId",
+            "requestId",
+            "requestTime",
+            "requestTimeEpoch",
+            "routeKey",
+            "stage",
         ];
         assert_eq!(keys(context), expected);
         assert_eq!(context["requestId"], context["extendedRequestId"]);
@@ -230,7 +241,12 @@ mod tests {
         let event = parsed(&connect(&api(), &context(), &"/local".parse().unwrap(), &headers));
         assert_eq!(keys(&event), ["headers", "isBase64Encoded", "multiValueHeaders", "requestContext"]);
         let shown = [
-            "Host", "Sec-WebSocket-Key", "X-A", "X-Amzn-Trace-Id", "X-Forwarded-For", "X-Forwarded-Port",
+            "Host",
+            "Sec-WebSocket-Key",
+            "X-A",
+            "X-Amzn-Trace-Id",
+            "X-Forwarded-For",
+            "X-Forwarded-Port",
             "X-Forwarded-Proto",
         ];
         assert_eq!(keys(&event["headers"]), shown);

@@ -113,7 +113,8 @@ mod tests {
         let reply = ProxyReply::read(br#"{"statusCode":200,"body":"x","headers":{"Sec-WebSocket-Protocol":"a"}}"#);
         let (status, body, sub_protocol) = (StatusCode::OK, Some("x".to_owned()), Some("a".to_owned()));
         assert_eq!(reply, Some(ProxyReply { status, body, sub_protocol }));
-        let multi = ProxyReply::read(br#"{"statusCode":400,"body":"","multiValueHeaders":{"sec-websocket-protocol":["b"]}}"#);
+        let multi =
+            ProxyReply::read(br#"{"statusCode":400,"body":"","multiValueHeaders":{"sec-websocket-protocol":["b"]}}"#);
         let sub_protocol = Some("b".to_owned());
         assert_eq!(multi, Some(ProxyReply { status: StatusCode::BAD_REQUEST, body: None, sub_protocol }));
         for malformed in ["", "null", "{}", r#"{"statusCode":"200"}"#, r#"{"statusCode":7}"#, "\"ok\""] {

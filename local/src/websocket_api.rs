@@ -163,7 +163,10 @@ async fn serve_stream(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) 
         async move { Ok::<_, Infallible>(answer(request, peer, shared).await) }
     });
     let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(limits.header_time_out).max_buf_size(limits.request_head_bytes_max);
+    server
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_time_out)
+        .max_buf_size(limits.request_head_bytes_max);
     // A peer that breaks HTTP or leaves is its own affair.
     server.serve_connection(TokioIo::new(stream), service).with_upgrades().await.ok();
 }

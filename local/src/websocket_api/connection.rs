@@ -196,12 +196,7 @@ fn broken_rule(error: &Error) -> Option<(CloseCode, &'static str)> {
 }
 
 /// Has the writer close the connection, and reads on until the browser has answered.
-async fn close(
-    mut stream: SplitStream<Socket>,
-    handle: &Handle,
-    code: CloseCode,
-    reason: &'static str,
-) -> Ended {
+async fn close(mut stream: SplitStream<Socket>, handle: &Handle, code: CloseCode, reason: &'static str) -> Ended {
     // A writer that has ended, or whose queue is full, belongs to a browser that reads nothing.
     handle.outbound.try_send(Outbound::Close(code, reason)).ok();
     while let Some(Ok(_)) = stream.next().await {}

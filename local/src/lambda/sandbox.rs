@@ -1,0 +1,95 @@
+//! One sandbox: a child process and its Runtime API.
+//!
+//! Owns: starting, one invocation at a time, killing.
+//! Must not know: other sandboxes.
+//! Source: Lambda runtimes; without an extension a sandbox is killed at once.
+
+use std::process::Stdio;
+
+use bytes::Bytes;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, BufReader},
+    process::{Child, Command as Process},
+    time::{Instant, sleep_until, timeout},
+};
+
+use super::{Command, InvokeError, runtime_api::RuntimeApi};
+use crate::{application::Function, limits};
+
+/// A started process; it is killed when it is dropped.
+pub(super) struct Sandbox {
+    process: Child,
+    runtime_api: RuntimeApi,
+}
+
+impl Sandbox {
+    /// Starts a process and waits until it asks for its first invocation.
+    pub(super) async fn start(
+        function: &Function,
+        command: &Command,
+        environment: &[(String, String)],
+    ) -> Result<Self, InvokeError> {
+        let not_started = |reason: String| InvokeError::NotStarted { function: function.name.clone(), reason };
+        let mut runtime_api = RuntimeApi::start().await.map_err(|error| not_started(error.to_string()))?;
+        let process = Process::new(&command.program)
+            .args(&command.args)
+            .env_clear()
+            .envs(std::env::vars_os().filter(|(name, _)| name == "PATH"))
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .env("AWS_LAMBDA_RUNTIME_API", runtime_api.address().to_string())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn();
+        let mut process = process.map_err(|error| not_started(error.to_string()))?;
+        forward(function, process.stdout.take());
+        forward(function, process.stderr.take());
+        let failed = tokio::select! {
+            ready = timeout(limits::INIT_TIME_OUT, runtime_api.ready()) => match ready {
+                Ok(Ok(())) => return Ok(Self { process, runtime_api }),
+                Ok(Err(error_type)) => error_type,
+                Err(_) => "it asked for no invocation within the init time-out".to_owned(),
+            },
+            ended = process.wait() => format!("it ended with {}", describe(ended)),
+        };
+        Err(not_started(failed))
+    }
+
+    /// Whether the process has not ended.
+    pub(super) fn is_alive(&mut self) -> bool {
+        matches!(self.process.try_wait(), Ok(None))
+    }
+
+    /// Hands over one invocation and waits for its reply, the function's time-out at most.
+    pub(super) async fn invoke(&mut self, function: &Function, payload: Bytes) -> Result<Bytes, InvokeError> {
+        let name = || function.name.clone();
+        let deadline = Instant::now() + function.time_out;
+        let reply = self.runtime_api.invoke(&function.name, payload, function.time_out);
+        tokio::select! {
+            reply = reply => reply.map_err(|error| InvokeError::FunctionError {
+                function: name(),
+                error_type: error.error_type,
+                body: error.body,
+            }),
+            ended = self.process.wait() => Err(InvokeError::Exited { function: name(), status: describe(ended) }),
+            () = sleep_until(deadline) => Err(InvokeError::TimedOut { function: name() }),
+        }
+    }
+}
+
+fn describe(ended: std::io::Result<std::process::ExitStatus>) -> String {
+    ended.map_or_else(|error| error.to_string(), |status| status.to_string())
+}
+
+/// Forwards what a process prints to the log, line by line.
+fn forward(function: &Function, output: Option<impl AsyncRead + Unpin + Send + 'static>) {
+    let Some(output) = output else { return };
+    let name = function.handler.clone();
+    tokio::spawn(async move {
+        let mut lines = BufReader::new(output).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            tracing::info!(target: "function", "{name}: {line}");
+        }
+    });
+}
