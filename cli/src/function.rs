@@ -5,6 +5,7 @@
 //! Source: the local stack starts this binary once a sandbox.
 
 use anyhow::anyhow;
+use tracing_subscriber::EnvFilter;
 
 use crate::{deployment::var, failure::Failure};
 
@@ -12,7 +13,7 @@ use crate::{deployment::var, failure::Failure};
 pub(crate) const NAMES: [&str; 4] = ["connect", "disconnect", "subscribe", "event-handler"];
 
 pub(crate) async fn run(name: &str) -> Result<(), Failure> {
-    lambda_runtime::tracing::init_default_subscriber();
+    init_log();
     let served = match name {
         "connect" => connect::run(var).await,
         "disconnect" => disconnect::run(var).await,
@@ -21,4 +22,11 @@ pub(crate) async fn run(name: &str) -> Result<(), Failure> {
         _ => return Err(Failure::usage(anyhow!("there is no function {name:?}, only {}", NAMES.join(", ")))),
     };
     served.map_err(|error| Failure::failed(anyhow!(error)))
+}
+
+/// The stack adds the time and the function's name to each line.
+fn init_log() {
+    let filter = var("RUST_LOG").unwrap_or_else(|| "info".to_owned());
+    let log = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter));
+    log.with_ansi(false).with_target(false).without_time().compact().init();
 }

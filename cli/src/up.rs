@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, fs, io::IsTerminal, net::IpAddr, path::PathBuf, sync::Arc, time::Instant};
 
 use anyhow::{Context as _, anyhow};
-use local::{Data, Stack, StackOptions, StartError};
+use local::{Data, Stack, StackOptions};
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;

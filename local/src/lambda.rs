@@ -18,6 +18,8 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use crate::{application::Function, limits};
+pub(crate) use environment::CREDENTIAL;
+pub(crate) use runtime_api::uuid;
 use sandbox::Sandbox;
 
 /// The program that is a function.

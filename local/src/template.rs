@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::application::{Application, Function, Table};
 use intrinsics::Resolver;
+pub(crate) use intrinsics::function_arn;
 pub use intrinsics::{ACCOUNT_ID, REGION};
 
 /// A template that cannot be run.

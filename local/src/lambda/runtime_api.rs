@@ -218,7 +218,7 @@ fn headers(request_id: &str, function: &str, time_out: Duration) -> HeaderMap {
 }
 
 /// A random UUID of version 4.
-pub(super) fn uuid() -> String {
+pub(crate) fn uuid() -> String {
     let bits = (fastrand::u128(..) & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
     let hex = format!("{bits:032x}");
     let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default().to_owned();

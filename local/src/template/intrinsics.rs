@@ -262,7 +262,7 @@ pub(super) fn table_arn(name: &str) -> String {
 }
 
 /// The ARN of a function.
-pub(super) fn function_arn(name: &str) -> String {
+pub(crate) fn function_arn(name: &str) -> String {
     format!("arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{name}")
 }
 

@@ -1,0 +1,282 @@
+//! The stack: everything of a template, running together.
+//!
+//! Owns: the order in which the parts start and stop, and the wires between them.
+//! Must not know: how a part does its work.
+//! Source: the template; addresses are the caller's choice.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use futures_util::FutureExt;
+use serde_json::Value;
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
+
+use crate::{
+    application::{Application, EventSourceMapping},
+    dynamodb::DynamoDb,
+    event_source::{Checkpoint, EventSource},
+    lambda::{CREDENTIAL, Commands, Functions, InvokeError},
+    limits,
+    queue::Queues,
+    template::{self, ACCOUNT_ID, REGION, TemplateError},
+    websocket_api::{Api, Credentials, Gateway, Integration, IntegrationError, Limits, Route},
+};
+
+/// What to run and where.
+pub struct StackOptions {
+    /// The CloudFormation template.
+    pub template: Value,
+    /// Values of its parameters; those that it does not declare are not used.
+    pub parameters: BTreeMap<String, String>,
+    /// The address to listen on.
+    pub address: IpAddr,
+    /// Port of the WebSocket API and of `@connections`; 0 takes a free one.
+    pub port: u16,
+    /// Port of DynamoDB; 0 takes a free one.
+    pub dynamodb_port: u16,
+    /// Where the data is.
+    pub data: Data,
+    /// Which program each function is.
+    pub commands: Commands,
+}
+
+/// Where the data is.
+#[derive(Clone, Debug)]
+pub enum Data {
+    /// In this folder, which one stack at a time may use.
+    Folder(PathBuf),
+    /// In memory.
+    Ephemeral,
+}
+
+/// Why a stack does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The template cannot be run.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// The template declares no WebSocket API.
+    #[error("the template cannot be run: it declares no WebSocket API")]
+    NoApi,
+    /// No program was given for a function.
+    #[error("the template cannot be run: there is no program for its function {0}")]
+    NoProgram(String),
+    /// The port cannot be listened on.
+    #[error("cannot listen on {address}: {source}; take another port")]
+    Port {
+        /// The address that was tried.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another stack uses the folder.
+    #[error("the data folder {0} is used by another stack; stop it or take another folder")]
+    FolderInUse(String),
+    /// The folder cannot be used.
+    #[error("the data folder {folder} cannot be used: {source}")]
+    Folder {
+        /// The folder.
+        folder: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The tables cannot be opened.
+    #[error("the tables cannot be opened: {0:#}")]
+    Tables(anyhow::Error),
+}
+
+/// A running stack.
+pub struct Stack {
+    gateway: Gateway,
+    dynamodb: DynamoDb,
+    functions: Arc<Functions>,
+    event_sources: Vec<JoinHandle<()>>,
+    stop: watch::Sender<bool>,
+    warnings: Vec<String>,
+    stage: String,
+    address: SocketAddr,
+    dynamodb_address: SocketAddr,
+    _lock: Option<File>,
+}
+
+impl Stack {
+    /// Starts everything; it is ready when this returns.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running then.
+    pub async fn start(options: StackOptions) -> Result<Self, StartError> {
+        let application = template::read(&options.template, &options.parameters)?;
+        let api = application.api.clone().ok_or(StartError::NoApi)?;
+        let programs = programs(&application, &options.commands)?;
+        let folder = match &options.data {
+            Data::Folder(folder) => Some(folder.as_path()),
+            Data::Ephemeral => None,
+        };
+        let listener = listen(SocketAddr::new(options.address, options.port)).await?;
+        let dynamodb_listener = listen(SocketAddr::new(options.address, options.dynamodb_port)).await?;
+        let lock = folder.map(lock).transpose()?;
+        let (address, dynamodb_address) = (local_address(&listener)?, local_address(&dynamodb_listener)?);
+        let extra = [
+            ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), format!("http://{dynamodb_address}")),
+            ("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI".to_owned(), format!("http://{address}/{}", api.stage)),
+        ];
+        let functions = Arc::new(Functions::new(programs, &extra));
+        let tables = application.tables.values();
+        let dynamodb = DynamoDb::start(folder, tables, dynamodb_listener).map_err(StartError::Tables)?;
+        let queues = Arc::new(Queues::open(folder).map_err(|source| folder_error(folder, source))?);
+        let (stop, stopped) = watch::channel(false);
+        let mut event_sources = Vec::new();
+        for mapping in application.mappings.values() {
+            let event_source = event_source(mapping, &application, &dynamodb, &functions, &queues, folder, &stopped)?;
+            event_sources.push(tokio::spawn(event_source.run()));
+        }
+        let credentials =
+            Credentials { access_key_id: CREDENTIAL.to_owned(), secret_access_key: CREDENTIAL.to_owned() };
+        let routes = api.routes.iter().map(|(key, target)| {
+            let integration = integration(&functions, &target.function);
+            (key.clone(), Route { integration, has_route_response: target.has_route_response })
+        });
+        let served = Api {
+            api_id: api.api_id.clone(),
+            stage: api.stage.clone(),
+            region: REGION.to_owned(),
+            account_id: ACCOUNT_ID.to_owned(),
+            route_selection_expression: api.route_selection_expression.clone(),
+            routes: routes.collect(),
+            stage_variables: api.stage_variables.clone(),
+        };
+        let gateway = Gateway::serve(listener, served, credentials, Limits::default());
+        let (warnings, stage) = (application.warnings, api.stage);
+        Ok(Self {
+            gateway,
+            dynamodb,
+            functions,
+            event_sources,
+            stop,
+            warnings,
+            stage,
+            address,
+            dynamodb_address,
+            _lock: lock,
+        })
+    }
+
+    /// The address for browsers.
+    #[must_use]
+    pub fn websocket_url(&self) -> String {
+        format!("ws://{}/{}", self.address, self.stage)
+    }
+
+    /// The address of `@connections`.
+    #[must_use]
+    pub fn management_url(&self) -> String {
+        format!("http://{}/{}", self.address, self.stage)
+    }
+
+    /// DynamoDB's address.
+    #[must_use]
+    pub fn dynamodb_url(&self) -> String {
+        format!("http://{}", self.dynamodb_address)
+    }
+
+    /// What the template has and the stack does not run, a sentence each.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Ends everything: the browsers first, whose `$disconnect`s still run, DynamoDB last.
+    pub async fn stop(self) {
+        self.gateway.stop().await;
+        self.stop.send_replace(true);
+        for event_source in self.event_sources {
+            let aborting = event_source.abort_handle();
+            if timeout(limits::STOP_TIME_OUT, event_source).await.is_err() {
+                aborting.abort();
+            }
+        }
+        self.functions.stop();
+        self.dynamodb.stop().await;
+    }
+}
+
+/// The program of each function.
+fn programs(
+    application: &Application,
+    commands: &Commands,
+) -> Result<Vec<(crate::Function, crate::Command)>, StartError> {
+    let program = |function: &crate::Function| match commands(function) {
+        Some(command) => Ok((function.clone(), command)),
+        None => Err(StartError::NoProgram(function.logical_id.clone())),
+    };
+    application.functions.values().map(program).collect()
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Port { address, source })
+}
+
+fn local_address(listener: &TcpListener) -> Result<SocketAddr, StartError> {
+    let any = SocketAddr::from(([0, 0, 0, 0], 0));
+    listener.local_addr().map_err(|source| StartError::Port { address: any, source })
+}
+
+fn folder_error(folder: Option<&Path>, source: io::Error) -> StartError {
+    let folder = folder.map(|folder| folder.display().to_string()).unwrap_or_default();
+    StartError::Folder { folder, source }
+}
+
+/// Makes the folder and takes it for this process; the operating system gives it back whatever happens.
+fn lock(folder: &Path) -> Result<File, StartError> {
+    let made = fs::create_dir_all(folder.join("checkpoints")).and_then(|()| File::create(folder.join("lock")));
+    let file = made.map_err(|source| folder_error(Some(folder), source))?;
+    file.try_lock().map_err(|error| match error {
+        fs::TryLockError::WouldBlock => StartError::FolderInUse(folder.display().to_string()),
+        fs::TryLockError::Error(source) => folder_error(Some(folder), source),
+    })?;
+    Ok(file)
+}
+
+fn event_source(
+    mapping: &EventSourceMapping,
+    application: &Application,
+    dynamodb: &DynamoDb,
+    functions: &Arc<Functions>,
+    queues: &Arc<Queues>,
+    folder: Option<&Path>,
+    stopped: &watch::Receiver<bool>,
+) -> Result<EventSource, StartError> {
+    let function = application.functions.get(&mapping.function);
+    Ok(EventSource {
+        mapping: mapping.clone(),
+        function_name: function.map(|function| function.name.clone()).unwrap_or_default(),
+        feed: dynamodb.change_feed(&mapping.table).map_err(StartError::Tables)?,
+        functions: Arc::clone(functions),
+        queues: Arc::clone(queues),
+        checkpoint: Checkpoint::new(folder.map(|folder| folder.join("checkpoints").join(&mapping.logical_id))),
+        stopped: stopped.clone(),
+    })
+}
+
+/// A function as the WebSocket API invokes it.
+fn integration(functions: &Arc<Functions>, logical_id: &str) -> Integration {
+    let (functions, logical_id) = (Arc::clone(functions), logical_id.to_owned());
+    Arc::new(move |event| {
+        let (functions, logical_id) = (Arc::clone(&functions), logical_id.clone());
+        async move {
+            functions.invoke(&logical_id, event).await.map_err(|error| match error {
+                InvokeError::TimedOut { .. } => IntegrationError::TimedOut,
+                InvokeError::FunctionError { .. } | InvokeError::Exited { .. } | InvokeError::NotStarted { .. } => {
+                    IntegrationError::Failed(error.to_string())
+                }
+            })
+        }
+        .boxed()
+    })
+}
