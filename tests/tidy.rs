@@ -1,0 +1,12 @@
+//! Do we keep our manners? What style asks for and no compiler checks; each test is named by the manner that it holds.
+
+#[cfg(test)]
+mod tidy {
+    mod crate_edges;
+    mod licences;
+    mod links;
+    mod manifests;
+    mod repository;
+    mod sources;
+    mod spdx;
+}

@@ -1,0 +1,73 @@
+//! `cargo xtask`: what cargo cannot say.
+//!
+//! Owns: the commands, and the order of the steps of `cargo xtask test`.
+//! Must not know: the product.
+//! Source: README.md, "Two commands".
+
+mod foreign;
+mod infra;
+mod rust;
+mod step;
+mod tally;
+mod tools;
+
+use std::{path::Path, process::ExitCode, time::Instant};
+
+use clap::Parser;
+
+use step::seconds;
+use tally::Tally;
+
+/// What cargo cannot say.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Command {
+    /// Set up what the tests need and run them all
+    Test,
+    /// Write infra/template.json from the CDK code
+    Template {
+        /// Write nothing: fail if the file is stale
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Command::parse() {
+        Command::Test => test(),
+        Command::Template { check } => infra::template(check),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cargo xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs every step and ends with `N passed, N failed` alone on a line.
+fn test() -> anyhow::Result<()> {
+    let started = Instant::now();
+    tools::check()?;
+    rust::lint()?;
+    let foldcast = rust::build()?;
+    let mut tally = Tally::default();
+    tally += rust::test()?;
+    tally += infra::test()?;
+    tally += foreign::test(&foldcast)?;
+    eprintln!("\nall steps passed in {}", seconds(started));
+    close(tally);
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the closing line is what the command is for")]
+fn close(tally: Tally) {
+    println!("{tally}");
+}
+
+/// The root of the workspace.
+fn root() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here)
+}
