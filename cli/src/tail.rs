@@ -15,7 +15,7 @@ use tokio::{net::TcpStream, time};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite};
 
 use crate::{args, failure::Failure};
-use orders::Orders;
+use orders::{Orders, Taken};
 
 /// API Gateway closes a connection on which nothing was said for 10 minutes.
 const PING_EVERY: Duration = Duration::from_secs(5 * 60);
@@ -102,28 +102,30 @@ async fn follow(socket: &mut Socket, orders: &mut Orders, printer: &mut Printer)
             Some(Ok(_)) => continue,
             Some(Err(_)) | None => return End::Lost,
         };
-        match assembler.accept(&text).map(|whole| whole.map(|whole| Message::read(&whole).map_err(|_| whole))) {
-            Ok(None) | Ok(Some(Ok(Message::Pong))) => {}
-            Ok(Some(Ok(Message::Update(update)))) => {
-                let taken = orders.accept(&update);
+        match assembler.accept(&text) {
+            Ok(None) => {}
+            Ok(Some(whole)) => {
+                let taken = take(orders, whole);
                 due.extend(taken.ask);
                 if printer.print(&taken.lines).is_err() || printer.is_done() {
                     return End::Done;
                 }
             }
-            Ok(Some(Ok(message @ (Message::History(_) | Message::Unsubscribed(_) | Message::Error(_))))) => {
-                if printer.print(&[message.text()]).is_err() || printer.is_done() {
-                    return End::Done;
-                }
-            }
-            // API Gateway's own frames, such as an internal error, are no messages of ours, and are lines all the same.
-            Ok(Some(Err(foreign))) => {
-                if printer.print(&[foreign]).is_err() || printer.is_done() {
-                    return End::Done;
-                }
-            }
             Err(broken) => eprintln!("foldcast: {broken}"),
         }
+    }
+}
+
+/// What a message leads to. API Gateway's own frames, such as an internal error, are no messages of ours, and are lines
+/// all the same.
+fn take(orders: &mut Orders, whole: String) -> Taken {
+    match Message::read(&whole) {
+        Ok(Message::Update(update)) => orders.accept(&update),
+        Ok(Message::Pong) => Taken::default(),
+        Ok(message @ (Message::History(_) | Message::Unsubscribed(_) | Message::Error(_))) => {
+            Taken { lines: vec![message.text()], ask: None }
+        }
+        Err(_foreign) => Taken { lines: vec![whole], ask: None },
     }
 }
 

@@ -5,6 +5,7 @@
 //! Source: dynoxide-rs 3.2.0; `_stream_records` is its private table, so its version is pinned and a test holds the mend.
 
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -117,7 +118,7 @@ fn create(database: &Database, table: &Table) -> anyhow::Result<()> {
     if table_names(database)?.contains(&table.name) {
         let described = database.describe_table(DescribeTableRequest { table_name: table.name.clone() })?;
         let described = serde_json::to_value(described)?;
-        if shape(&described["Table"]) != shape(&Value::Object(table.create.clone())) {
+        if described.get("Table").map(shape) != Some(shape(&Value::Object(table.create.clone()))) {
             bail!("the data folder has it with other keys or indexes; move the folder away or take another one");
         }
     } else {
@@ -136,15 +137,12 @@ fn table_names(database: &Database) -> anyhow::Result<Vec<String>> {
 }
 
 /// What of a table cannot change under its data: its keys, and those of its indexes by their names.
-fn shape(table: &Value) -> Vec<(String, Value)> {
-    let mut shape = vec![(String::new(), table["KeySchema"].clone())];
-    for kind in ["GlobalSecondaryIndexes", "LocalSecondaryIndexes"] {
-        for index in table[kind].as_array().into_iter().flatten() {
-            shape.push((index["IndexName"].to_string(), index["KeySchema"].clone()));
-        }
-    }
-    shape.sort_by(|left, right| left.0.cmp(&right.0));
-    shape
+fn shape(table: &Value) -> BTreeMap<String, Option<Value>> {
+    let indexes = ["GlobalSecondaryIndexes", "LocalSecondaryIndexes"].into_iter().filter_map(|kind| table.get(kind));
+    let indexes = indexes.filter_map(Value::as_array).flatten();
+    let keys =
+        |of: &Value| (of.get("IndexName").map(Value::to_string).unwrap_or_default(), of.get("KeySchema").cloned());
+    indexes.chain([table]).map(keys).collect()
 }
 
 /// Removes expired items every now and then.

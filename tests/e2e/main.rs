@@ -8,22 +8,27 @@ mod pipeline;
 mod restart;
 mod up;
 
-use std::path::PathBuf;
-
 use serde_json::Value;
+use tests::stack::{Stack, root};
 
-/// The example log that README.md appends.
-fn example() -> PathBuf {
-    tests::stack::root().join("examples/order_stream.json")
+/// Appends the example log of README.md; the answer is a line an event.
+fn append_example(stack: &Stack) -> Vec<Value> {
+    stack.json_lines(&["append", root().join("examples/order_stream.json").to_str().unwrap()])
+}
+
+/// Waits until every event is folded.
+fn settled(stack: &Stack) {
+    let report = stack.json_lines(&["verify"]);
+    assert_eq!(report[0]["differences"], 0);
 }
 
 /// The example's events.
 fn example_events() -> Vec<Value> {
-    serde_json::from_str(&std::fs::read_to_string(example()).unwrap()).unwrap()
+    serde_json::from_str(&std::fs::read_to_string(root().join("examples/order_stream.json")).unwrap()).unwrap()
 }
 
 /// What the first order of the example folds to, `stripeToken` included.
 fn example_projection() -> Value {
-    let file = tests::stack::root().join("examples/projection_guid_123.json");
+    let file = root().join("examples/projection_guid_123.json");
     serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
 }

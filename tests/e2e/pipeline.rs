@@ -11,7 +11,7 @@ use tests::{
     stack::{Data, Stack},
 };
 
-use crate::{example, example_events, example_projection};
+use crate::{append_example, example_events, example_projection, settled};
 
 /// Starts `tail`, does something once it has subscribed, and gives the lines that it printed.
 fn tailed(stack: &Stack, args: &[&str], subscribed: usize, then: impl FnOnce()) -> Vec<Value> {
@@ -23,10 +23,6 @@ fn tailed(stack: &Stack, args: &[&str], subscribed: usize, then: impl FnOnce()) 
     printed.extend(lines);
     assert!(tail.wait().unwrap().success());
     printed
-}
-
-fn append_example(stack: &Stack) -> Vec<Value> {
-    stack.json_lines(&["append", example().to_str().unwrap()])
 }
 
 fn without_token(mut projection: Value) -> Value {
@@ -85,7 +81,7 @@ fn the_fold_is_the_stored_truth_at_any_version() {
 async fn a_late_browser_gets_the_projection_and_then_what_follows() {
     let stack = Stack::start(Data::Ephemeral);
     append_example(&stack);
-    stack.json_lines(&["verify"]);
+    settled(&stack);
     let (mut browser, snapshot) = Browser::subscribed(&stack.websocket_url, "guid_123").await;
     assert_eq!((&snapshot["version"], &snapshot["events"]), (&json!(3), &json!([])));
     assert_eq!(snapshot["projection"], without_token(example_projection()));
@@ -103,7 +99,7 @@ async fn a_late_browser_gets_the_projection_and_then_what_follows() {
 async fn a_resume_brings_all_events_after_since() {
     let stack = Stack::start(Data::Ephemeral);
     append_example(&stack);
-    stack.json_lines(&["verify"]);
+    settled(&stack);
     let mut browser = Browser::connect(&stack.websocket_url).await;
     let versions = |update: &Value| -> Vec<u64> {
         update["events"].as_array().unwrap().iter().map(|event| event["version"].as_u64().unwrap()).collect()
@@ -128,7 +124,7 @@ async fn a_resume_brings_all_events_after_since() {
 fn a_tail_from_the_beginning_prints_the_whole_log() {
     let stack = Stack::start(Data::Ephemeral);
     append_example(&stack);
-    stack.json_lines(&["verify"]);
+    settled(&stack);
     let lines = tailed(&stack, &["tail", "guid_123", "--since", "0", "--count", "3"], 0, || ());
     let versions: Vec<&Value> = lines.iter().map(|line| &line["version"]).collect();
     assert_eq!(versions, [&json!(1), &json!(2), &json!(3)]);

@@ -1,24 +1,20 @@
 //! Data survives: a clean end, and a power cut.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 use tests::{
     browser::Browser,
     stack::{Data, Stack},
 };
 
-use crate::{example, example_projection};
-
-fn append_example(stack: &Stack) -> Vec<Value> {
-    stack.json_lines(&["append", example().to_str().unwrap()])
-}
+use crate::{append_example, example_projection, settled};
 
 #[test]
 fn the_log_and_the_projections_survive_a_clean_end() {
     let folder = TempDir::new().unwrap();
     let stack = Stack::start(Data::Folder(folder.path()));
     let first = append_example(&stack);
-    stack.json_lines(&["verify"]);
+    settled(&stack);
     stack.stop();
     let stack = Stack::start(Data::Folder(folder.path()));
     assert_eq!(append_example(&stack), first);

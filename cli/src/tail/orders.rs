@@ -102,10 +102,8 @@ mod tests {
     use super::*;
 
     fn update(json: &Value) -> Update {
-        match Message::read(&json.to_string()).unwrap() {
-            Message::Update(update) => update,
-            other => panic!("{other:?}"),
-        }
+        let Message::Update(update) = Message::read(&json.to_string()).unwrap() else { panic!("no update: {json}") };
+        update
     }
 
     fn event(version: u64) -> Value {

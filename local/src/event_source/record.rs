@@ -24,15 +24,25 @@ pub(super) struct Record {
 
 impl Record {
     pub(super) fn new(record: &dynoxide::actions::get_records::Record, stream_arn: &str) -> anyhow::Result<Self> {
-        let mut json = serde_json::to_value(record)?;
         let change = &record.dynamodb;
+        let mut shown = serde_json::to_value(change)?;
         let images = ["Keys", "NewImage", "OldImage"];
-        let size: usize = images.iter().filter_map(|image| json["dynamodb"].get(image)).map(attributes_bytes).sum();
-        json["dynamodb"]["SizeBytes"] = json!(size);
-        json["eventSourceARN"] = json!(stream_arn);
-        json["awsRegion"] = json!(REGION);
-        if let Some(user) = &record.user_identity {
-            json["userIdentity"] = json!({"type": user.identity_type, "principalId": user.principal_id});
+        let size: usize = images.iter().filter_map(|image| shown.get(image)).map(attributes_bytes).sum();
+        if let Some(fields) = shown.as_object_mut() {
+            fields.insert("SizeBytes".to_owned(), json!(size));
+        }
+        let mut json = json!({
+            "eventID": record.event_id,
+            "eventName": record.event_name,
+            "eventVersion": record.event_version,
+            "eventSource": record.event_source,
+            "awsRegion": REGION,
+            "dynamodb": shown,
+            "eventSourceARN": stream_arn,
+        });
+        if let (Some(user), Some(fields)) = (&record.user_identity, json.as_object_mut()) {
+            let user = json!({"type": user.identity_type, "principalId": user.principal_id});
+            fields.insert("userIdentity".to_owned(), user);
         }
         Ok(Self {
             sequence_number: change.sequence_number.clone(),
@@ -78,6 +88,6 @@ mod tests {
     fn sizes_count_names_and_values() {
         let item = json!({"id": {"S": "abc"}, "n": {"N": "42"}, "yes": {"BOOL": true}, "m": {"M": {"x": {"L": [{"S": "é"}]}}}});
         assert_eq!(attributes_bytes(&item), (2 + 3) + (1 + 2) + (3 + 1) + (1 + 1 + 2));
-        assert_eq!(timestamp(1_605_999_005.51), "2020-11-21T22:50:05.510Z");
+        assert_eq!(timestamp(1_605_999_005.0), "2020-11-21T22:50:05.000Z");
     }
 }
