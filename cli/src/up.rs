@@ -20,6 +20,9 @@ const TEMPLATE: &str = include_str!("../../infra/template.json");
 /// The stage of the local stack, whatever the template's default is.
 const STAGE: (&str, &str) = ("StageName", "local");
 
+/// The variables of this process that its functions get too.
+const HANDED_ON: [&str; 2] = ["PATH", "RUST_LOG"];
+
 const LOG_FILTER_DEFAULT: &str = "warn,function=info";
 
 pub(crate) async fn run(options: args::Up) -> Result<(), Failure> {
@@ -65,6 +68,7 @@ fn stack_options(options: args::Up) -> Result<StackOptions, Failure> {
         dynamodb_port: options.dynamodb_port,
         data: if options.ephemeral { Data::Ephemeral } else { Data::Folder(options.data) },
         commands: Arc::new(commands),
+        environment: HANDED_ON.iter().filter_map(|name| Some(((*name).to_owned(), var(name)?))).collect(),
     })
 }
 

@@ -44,6 +44,8 @@ pub struct StackOptions {
     pub data: Data,
     /// Which program each function is.
     pub commands: Commands,
+    /// Variables that every function gets, such as `PATH`.
+    pub environment: Vec<(String, String)>,
 }
 
 /// Where the data is.
@@ -122,11 +124,12 @@ impl Stack {
         let dynamodb_listener = listen(SocketAddr::new(options.address, options.dynamodb_port)).await?;
         let lock = folder.map(lock).transpose()?;
         let (address, dynamodb_address) = (local_address(&listener)?, local_address(&dynamodb_listener)?);
-        let extra = [
+        let mut environment = options.environment;
+        environment.extend([
             ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), format!("http://{dynamodb_address}")),
             ("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI".to_owned(), format!("http://{address}/{}", api.stage)),
-        ];
-        let functions = Arc::new(Functions::new(programs, &extra));
+        ]);
+        let functions = Arc::new(Functions::new(programs, &environment));
         let tables = application.tables.values();
         let dynamodb = DynamoDb::start(folder, tables, dynamodb_listener).map_err(StartError::Tables)?;
         let queues = Arc::new(Queues::open(folder).map_err(|source| folder_error(folder, source))?);

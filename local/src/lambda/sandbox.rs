@@ -34,7 +34,6 @@ impl Sandbox {
         let process = Process::new(&command.program)
             .args(&command.args)
             .env_clear()
-            .envs(std::env::vars_os().filter(|(name, _)| name == "PATH"))
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .env("AWS_LAMBDA_RUNTIME_API", runtime_api.address().to_string())
             .stdin(Stdio::null())

@@ -14,6 +14,7 @@ use futures_util::{
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::{
+    io::AsyncReadExt,
     sync::{Semaphore, mpsc},
     time::{self, Instant},
 };
@@ -92,26 +93,60 @@ pub(super) async fn invoke(limits: &Limits, route: &Route, event: Bytes) -> Resu
 
 async fn run(socket: Socket, handle: &Handle, due: mpsc::Receiver<Outbound>, shared: &Arc<Shared>) -> Ended {
     let (sink, stream) = socket.split();
-    let writing = write(sink, due, handle);
-    let reading = read(stream, handle, shared);
-    tokio::pin!(writing, reading);
+    let mut writing = Box::pin(write(sink, due, handle));
+    let mut reading = Box::pin(read(stream, handle, shared));
+    let close_time_out = shared.limits.close_time_out;
     tokio::select! {
-        ended = &mut reading => ended,
-        closed = &mut writing => {
+        (end, stream) = &mut reading => match end {
+            End::Closed(ended) => ended,
+            End::MustClose(code, reason) => {
+                // A writer whose queue is full belongs to a browser that reads nothing.
+                handle.outbound.try_send(Outbound::Close(code, reason)).ok();
+                let finish = async {
+                    let (_, sink) = writing.await;
+                    if let Ok(socket) = stream.reunite(sink) {
+                        drain(socket).await;
+                    }
+                };
+                time::timeout(close_time_out, finish).await.ok();
+                Ended { status_code: code.into(), reason: reason.to_owned() }
+            }
+        },
+        (ended, _) = &mut writing => {
             // The browser's half of the closing handshake; what it says before that goes nowhere.
-            time::timeout(shared.limits.close_time_out, reading).await.ok();
-            closed
+            time::timeout(close_time_out, reading).await.ok();
+            ended
         }
     }
 }
 
+/// How reading ended.
+enum End {
+    /// There is nothing more to read.
+    Closed(Ended),
+    /// The browser broke a rule or its time is over: it has to be told.
+    MustClose(CloseCode, &'static str),
+}
+
+/// Reads on until the browser has closed its side: a socket that is dropped with unread bytes is reset, and the close frame
+/// may be lost with it.
+async fn drain(mut socket: Socket) {
+    while let Some(Ok(_)) = socket.next().await {}
+    let mut rest = [0; 4096];
+    while matches!(socket.get_mut().read(&mut rest).await, Ok(1..)) {}
+}
+
 /// Writes what is due, until told to close or the socket fails.
-async fn write(mut sink: SplitSink<Socket, Message>, mut due: mpsc::Receiver<Outbound>, handle: &Handle) -> Ended {
+async fn write(
+    mut sink: SplitSink<Socket, Message>,
+    mut due: mpsc::Receiver<Outbound>,
+    handle: &Handle,
+) -> (Ended, SplitSink<Socket, Message>) {
     while let Some(outbound) = due.recv().await {
         match outbound {
             Outbound::Text(text, taken) => {
                 if sink.send(Message::text(text)).await.is_err() {
-                    return Ended::lost();
+                    break;
                 }
                 handle.touch();
                 // Whoever posted may have given up waiting.
@@ -121,11 +156,11 @@ async fn write(mut sink: SplitSink<Socket, Message>, mut due: mpsc::Receiver<Out
                 let frame = CloseFrame { code, reason: Utf8Bytes::from_static(frame_reason(code, reason)) };
                 // A socket that takes no close frame is closed all the same.
                 sink.send(Message::Close(Some(frame))).await.ok();
-                return Ended { status_code: code.into(), reason: reason.to_owned() };
+                return (Ended { status_code: code.into(), reason: reason.to_owned() }, sink);
             }
         }
     }
-    Ended::lost()
+    (Ended::lost(), sink)
 }
 
 /// The reason of a close frame is the one that `$disconnect` is told, but for a normal closure, which has none.
@@ -133,23 +168,21 @@ fn frame_reason(code: CloseCode, reason: &'static str) -> &'static str {
     if code == CloseCode::Normal { "" } else { reason }
 }
 
-/// Reads messages until the socket ends; what breaks a rule is answered by a close frame.
-async fn read(mut stream: SplitStream<Socket>, handle: &Handle, shared: &Arc<Shared>) -> Ended {
+/// Reads messages until the socket ends, or the browser has to be told to close.
+async fn read(mut stream: SplitStream<Socket>, handle: &Handle, shared: &Arc<Shared>) -> (End, SplitStream<Socket>) {
     let in_flight = Arc::new(Semaphore::new(shared.limits.messages_in_flight_max));
     let life_ends = Instant::now() + shared.limits.life_max;
-    loop {
+    let end = loop {
         let message = tokio::select! {
             message = stream.next() => message,
-            () = time::sleep_until(life_ends) => return close(stream, handle, CloseCode::Away, "Going away").await,
-            () = idle(handle, shared.limits.idle_max) => {
-                return close(stream, handle, CloseCode::Away, "Going away").await;
-            }
+            () = time::sleep_until(life_ends) => break End::MustClose(CloseCode::Away, "Going away"),
+            () = idle(handle, shared.limits.idle_max) => break End::MustClose(CloseCode::Away, "Going away"),
         };
         match message {
             Some(Ok(Message::Text(text))) => {
                 handle.touch();
                 // The semaphore is never closed.
-                let Ok(permit) = Arc::clone(&in_flight).acquire_owned().await else { return Ended::lost() };
+                let Ok(permit) = Arc::clone(&in_flight).acquire_owned().await else { break End::Closed(Ended::lost()) };
                 let (handle, shared) = (handle.clone(), Arc::clone(shared));
                 tokio::spawn(async move {
                     serve(&text, &handle, &shared).await;
@@ -157,22 +190,22 @@ async fn read(mut stream: SplitStream<Socket>, handle: &Handle, shared: &Arc<Sha
                 });
             }
             Some(Ok(Message::Binary(_))) => {
-                return close(stream, handle, CloseCode::Unsupported, "Binary frames are not supported").await;
+                break End::MustClose(CloseCode::Unsupported, "Binary frames are not supported");
             }
             Some(Ok(Message::Close(frame))) => {
-                let ended = Ended::by_client(frame);
                 // The answer to the close frame leaves with the next read.
                 stream.next().await;
-                return ended;
+                break End::Closed(Ended::by_client(frame));
             }
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
             Some(Err(error)) => match broken_rule(&error) {
-                Some((code, reason)) => return close(stream, handle, code, reason).await,
-                None => return Ended::lost(),
+                Some((code, reason)) => break End::MustClose(code, reason),
+                None => break End::Closed(Ended::lost()),
             },
-            None => return Ended::lost(),
+            None => break End::Closed(Ended::lost()),
         }
-    }
+    };
+    (end, stream)
 }
 
 /// The close code for what a browser must not send; `None` for a connection that was lost.
@@ -193,14 +226,6 @@ fn broken_rule(error: &Error) -> Option<(CloseCode, &'static str)> {
         | Error::Http(_)
         | Error::HttpFormat(_) => None,
     }
-}
-
-/// Has the writer close the connection, and reads on until the browser has answered.
-async fn close(mut stream: SplitStream<Socket>, handle: &Handle, code: CloseCode, reason: &'static str) -> Ended {
-    // A writer that has ended, or whose queue is full, belongs to a browser that reads nothing.
-    handle.outbound.try_send(Outbound::Close(code, reason)).ok();
-    while let Some(Ok(_)) = stream.next().await {}
-    Ended { status_code: code.into(), reason: reason.to_owned() }
 }
 
 /// Ends when no message has gone either way for so long.
