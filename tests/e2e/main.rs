@@ -5,6 +5,7 @@
 mod append;
 mod messages;
 mod pipeline;
+mod poison;
 mod restart;
 mod up;
 

@@ -5,7 +5,6 @@
 //! Source: `ReturnConsumedCapacity` of DynamoDB's API.
 
 use std::{
-    collections::BTreeMap,
     net::Ipv4Addr,
     sync::{Arc, Mutex},
 };
@@ -22,8 +21,8 @@ use tokio::net::TcpListener;
 /// What was called, and what it consumed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Bill {
-    /// Calls by operation.
-    pub calls: BTreeMap<String, u64>,
+    /// Each call in its order: operation and table, and whether it is a strongly consistent read.
+    pub calls: Vec<String>,
     /// Read and write capacity units, added up.
     pub capacity_units: f64,
 }
@@ -85,7 +84,9 @@ async fn call(
     let consumed = consumed.as_array().map_or_else(|| vec![consumed.clone()], Clone::clone);
     let units: f64 = consumed.iter().filter_map(|table| table["CapacityUnits"].as_f64()).sum();
     let mut bill = bill.lock().unwrap();
-    *bill.calls.entry(operation).or_default() += 1;
+    let table = asked["TableName"].as_str().unwrap_or("several tables");
+    let consistent = if asked["ConsistentRead"] == true { ", consistent" } else { "" };
+    bill.calls.push(format!("{operation} {table}{consistent}"));
     bill.capacity_units += units;
     drop(bill);
     Ok(Response::from_parts(parts, Full::new(body)))

@@ -16,6 +16,7 @@
 pub mod browser;
 pub mod counted;
 pub mod engine;
+pub mod gateway;
 pub mod stack;
 
 use std::time::Duration;

@@ -1,0 +1,135 @@
+//! The four rules of the guarantee, each by what it does and in which order.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use domain::{ConnectionId, OrderId, PrincipalId, Version};
+use event_handler::{BatchItemFailure, BatchResponse};
+use serde_json::{Value, json};
+use store::Connection;
+use tests::{
+    browser::Browser,
+    gateway::{InProcess, deliver},
+};
+
+fn order(id: &str) -> OrderId {
+    OrderId::new(id).unwrap()
+}
+
+/// The versions of an update's events, and its own.
+fn versions(update: &Value) -> (Vec<u64>, u64) {
+    let events = update["events"].as_array().unwrap().iter();
+    (events.map(|event| event["version"].as_u64().unwrap()).collect(), update["version"].as_u64().unwrap())
+}
+
+#[tokio::test]
+async fn the_projection_is_stored_before_the_subscribers_are_read() {
+    let gateway = InProcess::start().await;
+    gateway.append("o", 1..=1).await;
+    assert_eq!(gateway.deliver("o", &[1]).await, BatchResponse::default());
+    let calls =
+        ["GetItem order_projections, consistent", "PutItem order_projections", "Query subscriptions, consistent"];
+    assert_eq!(gateway.counted.take().calls, calls);
+}
+
+#[tokio::test]
+async fn the_subscription_is_recorded_before_the_projection_is_read() {
+    let gateway = InProcess::start().await;
+    let (_browser, _snapshot) = Browser::subscribed(&gateway.websocket_url, "o").await;
+    let calls = ["PutItem subscriptions", "GetItem order_projections, consistent"];
+    assert_eq!(gateway.counted.take().calls, calls);
+}
+
+#[tokio::test]
+async fn what_is_folded_already_is_pushed_up_to_the_projection() {
+    let gateway = InProcess::start().await;
+    let (mut browser, _snapshot) = Browser::subscribed(&gateway.websocket_url, "o").await;
+    gateway.append("o", 1..=3).await;
+    let batches: [(&[u64], (Vec<u64>, u64)); 4] =
+        [(&[1], (vec![1], 1)), (&[1], (vec![1], 1)), (&[2, 3], (vec![2, 3], 3)), (&[2], (vec![2, 3], 3))];
+    for (batch, expected) in batches {
+        assert_eq!(gateway.deliver("o", batch).await, BatchResponse::default());
+        let update = browser.next().await;
+        assert_eq!(versions(&update), expected);
+        assert_eq!(update["projection"]["n"], update["version"]);
+        assert!(!update.to_string().contains("secret"));
+    }
+}
+
+#[tokio::test]
+async fn an_event_ahead_of_its_predecessors_ends_well() {
+    let gateway = InProcess::start().await;
+    gateway.append("o", 1..=4).await;
+    assert_eq!(gateway.deliver("o", &[1]).await, BatchResponse::default());
+    let (mut browser, _snapshot) = Browser::subscribed(&gateway.websocket_url, "o").await;
+    assert_eq!(gateway.deliver("o", &[4]).await, BatchResponse::default());
+    assert_eq!(versions(&browser.next().await), (vec![4], 4));
+    let projection = gateway.store.projections.get(&order("o")).await.unwrap();
+    assert_eq!(projection.version(), Version::new(4));
+    assert_eq!(gateway.deliver("o", &[2, 3]).await, BatchResponse::default());
+    assert_eq!(versions(&browser.next().await), (vec![2, 3, 4], 4));
+}
+
+#[tokio::test]
+async fn an_event_that_the_log_does_not_have_comes_again_and_changes_nothing() {
+    let gateway = InProcess::start().await;
+    gateway.append("o", 1..=1).await;
+    let failed = BatchResponse { batch_item_failures: vec![BatchItemFailure { item_identifier: "3".into() }] };
+    assert_eq!(gateway.deliver("o", &[3]).await, failed);
+    assert_eq!(gateway.store.projections.get(&order("o")).await.unwrap().version(), Version::NONE);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_gone_is_forgotten_and_nobody_else_notices() {
+    let gateway = InProcess::start().await;
+    let gone = "L0SM9cOFvHcCIhw=";
+    let connection = Connection {
+        connection_id: ConnectionId::new(gone),
+        principal_id: PrincipalId::from_authorizer(None),
+        connected_at_ms: 0,
+    };
+    gateway.store.connections.put(&connection).await.unwrap();
+    for order_id in ["o", "p"] {
+        gateway.record_subscription(order_id, gone).await;
+    }
+    let (mut browser, _snapshot) = Browser::subscribed(&gateway.websocket_url, "o").await;
+    gateway.append("o", 1..=1).await;
+    assert_eq!(gateway.deliver("o", &[1]).await, BatchResponse::default());
+    assert_eq!(versions(&browser.next().await), (vec![1], 1));
+    assert_eq!(gateway.store.subscriptions.of_order(&order("o")).await.unwrap().len(), 1);
+    assert_eq!(gateway.store.subscriptions.of_order(&order("p")).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_general_failure_of_the_pushes_comes_again_and_the_projection_stands() {
+    let gateway = InProcess::start().await;
+    for number in 0..5 {
+        gateway.record_subscription("o", &format!("L0SM9cOFvHcCIh{number}=")).await;
+    }
+    gateway.append("o", 1..=2).await;
+    let handler = gateway.handler_without_api_gateway();
+    let failed = BatchResponse { batch_item_failures: vec![BatchItemFailure { item_identifier: "1".into() }] };
+    assert_eq!(deliver(&handler, "o", &[1, 2]).await, failed);
+    assert_eq!(gateway.store.projections.get(&order("o")).await.unwrap().version(), Version::new(2));
+    assert_eq!(gateway.store.subscriptions.of_order(&order("o")).await.unwrap().len(), 5, "nobody is forgotten");
+}
+
+#[tokio::test]
+async fn an_update_of_300_kb_arrives_in_parts() {
+    let gateway = InProcess::start().await;
+    let (mut browser, _snapshot) = Browser::subscribed(&gateway.websocket_url, "o").await;
+    let data = json!({"eventName": "A", "orderId": "o", "note": "x".repeat(300_000)});
+    let data = domain::EventData::new(data.as_object().unwrap().clone()).unwrap();
+    let event = domain::Event { event_ref: domain::EventRef::parse("1").unwrap(), ts_us: 0, data };
+    gateway.store.event_log.append(&event, None).await.unwrap();
+    gateway.append("o", 2..=2).await;
+    assert_eq!(gateway.deliver("o", &[2]).await, BatchResponse::default());
+    let mut assembler = protocol::parts::Assembler::default();
+    let whole = loop {
+        if let Some(whole) = assembler.accept(&browser.next_text().await).unwrap() {
+            break whole;
+        }
+    };
+    let update: Value = serde_json::from_str(&whole).unwrap();
+    assert_eq!(versions(&update), (vec![2], 2));
+    assert_eq!(update["projection"]["note"].as_str().unwrap().len(), 300_000);
+}

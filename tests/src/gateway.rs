@@ -1,0 +1,133 @@
+//! The gateway in one process: the real functions, DynamoDB and WebSocket API, without the change feed between.
+//!
+//! Owns: handing batches to the event handler when and how a test wants.
+//! Must not know: what a test is about.
+//! Source: the wiring of `infra/`, by hand.
+
+use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
+
+use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
+use bytes::Bytes;
+use domain::{ConnectionId, Event, EventData, EventRef, OrderId, PrincipalId, Subscription};
+use event_handler::{BatchResponse, EventHandler};
+use futures_util::FutureExt;
+use local::websocket_api::{Api, Credentials, Gateway, Integration, IntegrationError, Limits, Route};
+use serde_json::{Value, json};
+use store::{Store, aws::sdk_config};
+use subscribe::Subscribe;
+use tokio::{net::TcpListener, time::Instant};
+
+use crate::{
+    counted::Counted,
+    engine::{Engine, variables},
+};
+
+/// An event handler, a subscribe function, and what they work with.
+pub struct InProcess {
+    /// The tables.
+    pub store: Store,
+    /// What the functions call of DynamoDB.
+    pub counted: Counted,
+    /// The address for browsers.
+    pub websocket_url: String,
+    engine: Engine,
+    handler: EventHandler,
+    _gateway: Gateway,
+}
+
+impl InProcess {
+    /// Starts everything with empty tables.
+    pub async fn start() -> Self {
+        let engine = Engine::start().await;
+        let counted = Counted::start(&engine.url).await;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let var = function_variables(&counted.url, &format!("http://{address}/local"));
+        let routes = ["subscribe", "unsubscribe", "history", "ping", "$default"];
+        let subscribe = Arc::new(Subscribe::from_vars(&var).unwrap());
+        let route = Route { integration: integration(subscribe), has_route_response: true };
+        let api = Api {
+            api_id: "abcdef1234".into(),
+            stage: "local".into(),
+            region: "us-east-1".into(),
+            account_id: "000000000000".into(),
+            route_selection_expression: "$request.body.action".into(),
+            routes: routes.into_iter().map(|key| (key.to_owned(), route.clone())).collect(),
+            stage_variables: BTreeMap::new(),
+        };
+        let credentials = Credentials { access_key_id: "local".into(), secret_access_key: "local".into() };
+        let gateway = Gateway::serve(listener, api, credentials, Limits::default());
+        let direct = variables(engine.url.clone());
+        let store = Store::from_vars(&sdk_config(&direct).unwrap(), &direct).unwrap();
+        let handler = EventHandler::from_vars(&var).unwrap();
+        Self { store, counted, websocket_url: format!("ws://{address}/local"), engine, handler, _gateway: gateway }
+    }
+
+    /// An event handler whose `@connections` nobody serves.
+    #[must_use]
+    pub fn handler_without_api_gateway(&self) -> EventHandler {
+        EventHandler::from_vars(&function_variables(&self.engine.url, "http://127.0.0.1:9")).unwrap()
+    }
+
+    /// Appends events to an order, each with the number of its version in `n`.
+    pub async fn append(&self, order_id: &str, versions: std::ops::RangeInclusive<u64>) {
+        for version in versions {
+            let data = json!({"eventName": "OrderChanged", "orderId": order_id, "n": version, "stripeToken": "secret"});
+            let data = EventData::new(data.as_object().unwrap().clone()).unwrap();
+            let event = Event { event_ref: EventRef::parse(&version.to_string()).unwrap(), ts_us: 0, data };
+            self.store.event_log.append(&event, None).await.unwrap();
+        }
+    }
+
+    /// Records a subscription of a connection, whether there is one or not.
+    pub async fn record_subscription(&self, order_id: &str, connection_id: &str) {
+        let subscription = Subscription {
+            order_id: OrderId::new(order_id).unwrap(),
+            connection_id: ConnectionId::new(connection_id),
+            principal_id: PrincipalId::from_authorizer(None),
+            expires_at_s: i64::MAX,
+        };
+        self.store.subscriptions.put(&subscription).await.unwrap();
+    }
+
+    /// Delivers events of an order in one batch.
+    pub async fn deliver(&self, order_id: &str, versions: &[u64]) -> BatchResponse {
+        deliver(&self.handler, order_id, versions).await
+    }
+}
+
+/// Delivers a batch to this handler; sequence numbers are the versions.
+pub async fn deliver(handler: &EventHandler, order_id: &str, versions: &[u64]) -> BatchResponse {
+    let record = |version: &u64| {
+        let data = json!({"eventName": {"S": "OrderChanged"}, "orderId": {"S": order_id},
+                          "n": {"N": version.to_string()}, "stripeToken": {"S": "secret"}});
+        let image = json!({"orderId": {"S": order_id}, "version": {"N": version.to_string()},
+                           "ref": {"S": version.to_string()}, "ts": {"N": "0"}, "data": {"M": data}});
+        json!({"dynamodb": {"SequenceNumber": version.to_string(), "NewImage": image}})
+    };
+    let batch = json!({"Records": versions.iter().map(record).collect::<Vec<Value>>()});
+    handler.handle(&batch, Instant::now() + Duration::from_secs(60)).await.unwrap()
+}
+
+fn function_variables(dynamodb_url: &str, management_url: &str) -> impl Fn(&str) -> Option<String> + use<> {
+    let (aws, management_url) = (variables(dynamodb_url.to_owned()), management_url.to_owned());
+    move |name| match name {
+        "REDACTED_FIELDS" => Some("stripeToken".to_owned()),
+        "MANAGEMENT_ENDPOINT" => Some(management_url.clone()),
+        _ => aws(name),
+    }
+}
+
+fn integration(subscribe: Arc<Subscribe>) -> Integration {
+    Arc::new(move |event| {
+        let subscribe = Arc::clone(&subscribe);
+        async move {
+            let request: ApiGatewayWebsocketProxyRequest = serde_json::from_slice(&event).unwrap();
+            let deadline = Instant::now() + Duration::from_secs(20);
+            let reply = subscribe.handle(request, deadline).await;
+            let reply = reply.map_err(|error| IntegrationError::Failed(error.to_string()))?;
+            Ok(Bytes::from(reply.to_string()))
+        }
+        .boxed()
+    })
+}
