@@ -146,7 +146,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, mut stopped: watch::
             }
         }
     }
-    shared.registry.close_all().await;
+    shared.registry.close_all();
     let emptied = shared.registry.until_empty();
     if tokio::time::timeout(shared.limits.stop_time_out, emptied).await.is_err() {
         tracing::warn!("connections were left when the front end stopped");

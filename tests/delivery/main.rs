@@ -2,8 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::time::Duration;
+
 use domain::{ConnectionId, OrderId, PrincipalId, Version};
 use event_handler::{BatchItemFailure, BatchResponse};
+use local::websocket_api::Limits;
 use serde_json::{Value, json};
 use store::Connection;
 use tests::{
@@ -110,6 +113,32 @@ async fn a_general_failure_of_the_pushes_comes_again_and_the_projection_stands()
     assert_eq!(deliver(&handler, "o", &[1, 2]).await, failed);
     assert_eq!(gateway.store.projections.get(&order("o")).await.unwrap().version(), Version::new(2));
     assert_eq!(gateway.store.subscriptions.of_order(&order("o")).await.unwrap().len(), 5, "nobody is forgotten");
+}
+
+#[tokio::test]
+async fn a_browser_that_reads_nothing_is_closed_and_holds_up_nobody() {
+    let limits = Limits {
+        post_time_out: Duration::from_millis(200),
+        close_time_out: Duration::from_millis(200),
+        ..Limits::default()
+    };
+    let gateway = InProcess::start_with(limits).await;
+    let (mut reading, _snapshot) = Browser::subscribed(&gateway.websocket_url, "o").await;
+    let (_silent, _snapshot) = Browser::subscribed(&gateway.websocket_url, "o").await;
+    let data = json!({"eventName": "A", "orderId": "o", "note": "x".repeat(120_000)});
+    let data = domain::EventData::new(data.as_object().unwrap().clone()).unwrap();
+    let event = domain::Event { event_ref: domain::EventRef::parse("1").unwrap(), ts_us: 0, data };
+    gateway.store.event_log.append(&event, None).await.unwrap();
+    // The last event is small and the projection large: each delivery is a message that fills the silent one's socket.
+    gateway.append("o", 2..=2).await;
+    let mut deliveries = 0;
+    while gateway.store.subscriptions.of_order(&order("o")).await.unwrap().len() == 2 {
+        assert_eq!(gateway.deliver("o", &[2]).await, BatchResponse::default());
+        assert_eq!(versions(&reading.next().await), (vec![2], 2));
+        deliveries += 1;
+        assert!(deliveries < 1_000, "the silent browser is still there");
+    }
+    assert!(deliveries > 1);
 }
 
 #[tokio::test]

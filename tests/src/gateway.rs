@@ -38,6 +38,11 @@ pub struct InProcess {
 impl InProcess {
     /// Starts everything with empty tables.
     pub async fn start() -> Self {
+        Self::start_with(Limits::default()).await
+    }
+
+    /// Starts everything with these numbers of API Gateway.
+    pub async fn start_with(limits: Limits) -> Self {
         let engine = Engine::start().await;
         let counted = Counted::start(&engine.url).await;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
@@ -56,7 +61,7 @@ impl InProcess {
             stage_variables: BTreeMap::new(),
         };
         let credentials = Credentials { access_key_id: "local".into(), secret_access_key: "local".into() };
-        let gateway = Gateway::serve(listener, api, credentials, Limits::default());
+        let gateway = Gateway::serve(listener, api, credentials, limits);
         let direct = variables(engine.url.clone());
         let store = Store::from_vars(&sdk_config(&direct).unwrap(), &direct).unwrap();
         let handler = EventHandler::from_vars(&var).unwrap();

@@ -100,8 +100,7 @@ async fn run(socket: Socket, handle: &Handle, due: mpsc::Receiver<Outbound>, sha
         (end, stream) = &mut reading => match end {
             End::Closed(ended) => ended,
             End::MustClose(code, reason) => {
-                // A writer whose queue is full belongs to a browser that reads nothing.
-                handle.outbound.try_send(Outbound::Close(code, reason)).ok();
+                handle.close(code, reason);
                 let finish = async {
                     let (_, sink) = writing.await;
                     if let Ok(socket) = stream.reunite(sink) {
@@ -112,6 +111,12 @@ async fn run(socket: Socket, handle: &Handle, due: mpsc::Receiver<Outbound>, sha
                 Ended { status_code: code.into(), reason: reason.to_owned() }
             }
         },
+        () = handle.must_end() => {
+            // The close frame leaves, and the browser answers it; one that reads nothing is not waited for.
+            let (ended, _) = time::timeout(close_time_out, &mut writing).await.ok().unzip();
+            time::timeout(close_time_out, reading).await.ok();
+            ended.unwrap_or_else(Ended::lost)
+        }
         (ended, _) = &mut writing => {
             // The browser's half of the closing handshake; what it says before that goes nowhere.
             time::timeout(close_time_out, reading).await.ok();

@@ -27,6 +27,9 @@ use super::{
 const TIMESTAMP: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
+/// What `$disconnect` is told of a deleted connection.
+const CLOSED_NORMALLY: &str = "Connection Closed Normally";
+
 pub(super) async fn answer(request: Request<Incoming>, connection_id: &str, shared: &Arc<Shared>) -> Answer {
     let (parts, body) = request.into_parts();
     let body = match Limited::new(body, shared.limits.post_bytes_max).collect().await {
@@ -49,7 +52,7 @@ pub(super) async fn answer(request: Request<Incoming>, connection_id: &str, shar
     match parts.method {
         Method::POST => post(&handle, String::from_utf8_lossy(&body).into_owned(), &shared.limits).await,
         Method::GET => get(&handle),
-        Method::DELETE => delete(&handle, &shared.limits).await,
+        Method::DELETE => delete(&handle, shared),
         _ => reply::forbidden(),
     }
 }
@@ -96,11 +99,9 @@ fn timestamp(epoch_ms: i64) -> String {
     time.ok().and_then(|time| time.format(TIMESTAMP).ok()).unwrap_or_default()
 }
 
-async fn delete(handle: &Handle, limits: &Limits) -> Answer {
-    let close = handle.outbound.send(Outbound::Close(CloseCode::Normal, "Connection Closed Normally"));
-    match timeout(limits.post_time_out, close).await {
-        Ok(Ok(())) => reply::empty(StatusCode::NO_CONTENT),
-        Ok(Err(_closed)) => gone(),
-        Err(_slow) => limit_exceeded(),
-    }
+/// The connection is gone from here on, whether its browser hears of it or not.
+fn delete(handle: &Handle, shared: &Shared) -> Answer {
+    shared.registry.remove(&handle.context.connection_id);
+    handle.close(CloseCode::Normal, CLOSED_NORMALLY);
+    reply::empty(StatusCode::NO_CONTENT)
 }

@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::event::{ConnectionContext, now_ms};
@@ -33,6 +33,8 @@ pub(super) struct Handle {
     pub(super) outbound: mpsc::Sender<Outbound>,
     /// When a message last went either way, in milliseconds since 1970.
     last_active_ms: Arc<AtomicI64>,
+    /// Told when the connection has to end even if its browser reads nothing.
+    ending: Arc<Notify>,
 }
 
 /// All open connections by their ids.
@@ -50,7 +52,19 @@ impl Default for Registry {
 
 impl Handle {
     pub(super) fn new(context: ConnectionContext, outbound: mpsc::Sender<Outbound>) -> Self {
-        Self { context, outbound, last_active_ms: Arc::new(AtomicI64::new(now_ms())) }
+        Self { context, outbound, last_active_ms: Arc::new(AtomicI64::new(now_ms())), ending: Arc::default() }
+    }
+
+    /// Closes the connection, a browser that reads nothing after a short while.
+    pub(super) fn close(&self, code: CloseCode, reason: &'static str) {
+        // A full queue belongs to a browser that reads nothing: it is not told.
+        self.outbound.try_send(Outbound::Close(code, reason)).ok();
+        self.ending.notify_one();
+    }
+
+    /// Ends when the connection has to.
+    pub(super) async fn must_end(&self) {
+        self.ending.notified().await;
     }
 
     pub(super) fn touch(&self) {
@@ -90,12 +104,9 @@ impl Registry {
     }
 
     /// Tells every connection to close, as the service does before a restart.
-    pub(super) async fn close_all(&self) {
-        let handles: Vec<Handle> = self.open().values().cloned().collect();
-        for handle in handles {
-            // A full queue belongs to a browser that reads nothing: it is left to the end of the process.
-            handle.outbound.try_send(Outbound::Close(CloseCode::Away, "Going away")).ok();
-            tokio::task::yield_now().await;
+    pub(super) fn close_all(&self) {
+        for handle in self.open().values() {
+            handle.close(CloseCode::Away, "Going away");
         }
     }
 
