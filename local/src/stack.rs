@@ -21,7 +21,7 @@ use crate::{
     application::{Application, EventSourceMapping},
     dynamodb::DynamoDb,
     event_source::{Checkpoint, EventSource},
-    lambda::{CREDENTIAL, Commands, Functions, InvokeError},
+    lambda::{CREDENTIAL, Commands, Functions},
     limits,
     queue::Queues,
     template::{self, ACCOUNT_ID, REGION, TemplateError},
@@ -273,12 +273,8 @@ fn integration(functions: &Arc<Functions>, logical_id: &str) -> Integration {
     Arc::new(move |event| {
         let (functions, logical_id) = (Arc::clone(&functions), logical_id.clone());
         async move {
-            functions.invoke(&logical_id, event).await.map_err(|error| match error {
-                InvokeError::TimedOut { .. } => IntegrationError::TimedOut,
-                InvokeError::FunctionError { .. } | InvokeError::Exited { .. } | InvokeError::NotStarted { .. } => {
-                    IntegrationError::Failed(error.to_string())
-                }
-            })
+            // A function that outlives its own time-out has failed; only an integration's time-out is told apart.
+            functions.invoke(&logical_id, event).await.map_err(|error| IntegrationError::Failed(error.to_string()))
         }
         .boxed()
     })
