@@ -10,7 +10,6 @@ pub mod plan;
 
 use std::collections::BTreeMap;
 
-use anyhow::Context as _;
 use domain::{LoggedEvent, OrderId, Redaction, limits};
 use futures_util::{StreamExt, stream};
 use lambda_runtime::{LambdaEvent, service_fn};
@@ -87,11 +86,10 @@ impl EventHandler {
     /// The variable that is missing or wrong.
     pub fn from_vars(var: &impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
         let sdk = aws::sdk_config(var)?;
-        let redacted = var("REDACTED_FIELDS").context("the environment variable REDACTED_FIELDS is not set")?;
         Ok(Self {
             store: Store::from_vars(&sdk, var)?,
             push: Push::new(&sdk, &ManagementEndpoint::from_vars(var)?),
-            redaction: Redaction::from_list(&redacted),
+            redaction: Redaction::from_vars(var),
         })
     }
 

@@ -8,7 +8,6 @@ mod answers;
 mod caller;
 mod order;
 
-use anyhow::Context as _;
 use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
 use domain::{ConnectionId, OrderId, Redaction, limits};
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream};
@@ -63,11 +62,10 @@ impl Subscribe {
     /// The variable that is missing or wrong.
     pub fn from_vars(var: &impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
         let sdk = aws::sdk_config(var)?;
-        let redacted = var("REDACTED_FIELDS").context("the environment variable REDACTED_FIELDS is not set")?;
         Ok(Self {
             store: Store::from_vars(&sdk, var)?,
             push: Push::new(&sdk, &ManagementEndpoint::from_vars(var)?),
-            redaction: Redaction::from_list(&redacted),
+            redaction: Redaction::from_vars(var),
         })
     }
 
