@@ -12,6 +12,9 @@ use crate::{deployment::var, failure::Failure};
 /// The template's `Handler`s that this binary can be.
 pub(crate) const NAMES: [&str; 4] = ["connect", "disconnect", "subscribe", "event-handler"];
 
+/// The runtime's span would put two ids, which say nothing on one machine, before each line.
+const LOG_FILTER_DEFAULT: &str = "info,lambda_runtime=warn";
+
 pub(crate) async fn run(name: &str) -> Result<(), Failure> {
     init_log();
     let served = match name {
@@ -26,7 +29,7 @@ pub(crate) async fn run(name: &str) -> Result<(), Failure> {
 
 /// The stack adds the time and the function's name to each line.
 fn init_log() {
-    let filter = var("RUST_LOG").unwrap_or_else(|| "info".to_owned());
+    let filter = var("RUST_LOG").unwrap_or_else(|| LOG_FILTER_DEFAULT.to_owned());
     let log = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter));
     log.with_ansi(false).with_target(false).without_time().compact().init();
 }
