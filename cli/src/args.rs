@@ -152,7 +152,8 @@ impl Shown {
             return ExitCode::SUCCESS;
         }
         let text = self.0.to_string();
-        let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+        let lines =
+            text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
         let line = lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
         eprintln!("foldcast: {} (foldcast --help says more)", line.trim_start_matches("error: "));
         ExitCode::from(2)

@@ -6,6 +6,8 @@
 
 use std::{fmt::Write as _, process::ExitCode};
 
+use store::{CallError, error::CallErrorKind};
+
 /// A command that did not do what it was asked.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -32,7 +34,8 @@ impl Failure {
     /// Says why, in one line, and gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         if let Some(cause) = &self.cause {
-            eprintln!("foldcast: {}", one_line(cause));
+            let advice = if is_unanswered(cause) { "; is the stack running (foldcast up)?" } else { "" };
+            eprintln!("foldcast: {}{advice}", one_line(cause));
         }
         ExitCode::from(self.exit_code)
     }
@@ -42,6 +45,12 @@ impl From<anyhow::Error> for Failure {
     fn from(cause: anyhow::Error) -> Self {
         Self::failed(cause)
     }
+}
+
+/// Whether nobody answered at the address that was called.
+fn is_unanswered(error: &anyhow::Error) -> bool {
+    let mut calls = error.chain().filter_map(|cause| cause.downcast_ref::<CallError>());
+    calls.any(|call| call.kind() == CallErrorKind::Unavailable)
 }
 
 /// An error and its causes on one line; a cause that says the same again is left out.

@@ -2,7 +2,7 @@
 //!
 //! Owns: the comparison, and telling a projection that is wrong from one that is about to come.
 //! Must not know: how either was written.
-//! Source: the promise of `docs/guarantee.md`.
+//! Source: ARCHITECTURE.md, "The problem".
 
 use std::{
     collections::BTreeSet,

@@ -1,7 +1,9 @@
 //! Bad files: the line is named, and nothing of them is appended.
 
+use std::process::Command;
+
 use serde_json::json;
-use tests::stack::{Data, Stack};
+use tests::stack::{Data, Stack, binary};
 
 const GOOD: &str = r#"{"ref":"7","ts":5,"data":{"eventName":"A","orderId":"guid_1"}}"#;
 
@@ -52,4 +54,13 @@ fn a_file_that_is_not_there_is_one_line() {
     let said = String::from_utf8(refused.stderr).unwrap();
     assert!(said.starts_with("foldcast: cannot read nowhere.json: "), "{said}");
     assert_eq!(said.lines().count(), 1);
+}
+
+#[test]
+fn a_stack_that_does_not_run_is_one_line_that_says_what_to_do() {
+    let refused = Command::new(binary()).args(["fold", "o", "--endpoint-url", "http://127.0.0.1:9"]).output().unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!((refused.status.code(), said.lines().count()), (Some(1), 1), "{said}");
+    assert!(said.starts_with("foldcast: cannot fold o: "), "{said}");
+    assert!(said.ends_with("; is the stack running (foldcast up)?\n"), "{said}");
 }
