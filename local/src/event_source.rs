@@ -51,10 +51,14 @@ struct Batch {
 }
 
 impl EventSource {
-    /// Reads the change feed and invokes the function, until the stack stops.
+    /// Reads the change feed and invokes the function, until the stack stops. What fails on the way, such as a full disk,
+    /// is tried again from the checkpoint.
     pub(crate) async fn run(mut self) {
-        if let Err(error) = self.follow().await {
-            tracing::error!(mapping = self.mapping.logical_id, "the event source mapping ended: {error:#}");
+        while let Err(error) = self.follow().await {
+            tracing::error!(mapping = self.mapping.logical_id, "the change feed is read again: {error:#}");
+            if self.pause(limits::RETRY_PAUSE_MAX).await.is_err() {
+                return;
+            }
         }
     }
 
@@ -118,8 +122,7 @@ impl EventSource {
                     }
                     let Batch { mut records, attempts } = batch;
                     let mut left = records.split_off(from);
-                    // A batch that got shorter is another batch: only one that fails as a whole uses up its attempts.
-                    let attempts = if from > 0 || split.is_some() { 0 } else { attempts + 1 };
+                    let attempts = decision::attempts_after(attempts, from, split, &outcome);
                     if self.is_given_up(attempts, &left) {
                         self.give_up(&left, attempts, &outcome)?;
                         continue;
@@ -127,7 +130,7 @@ impl EventSource {
                     let second = split.map(|split| left.split_off(split));
                     due.extend(second.map(|records| Batch { records, attempts: 0 }));
                     due.push(Batch { records: left, attempts });
-                    if self.pause(attempts).await.is_err() {
+                    if self.pause(pause_max(attempts, &outcome)).await.is_err() {
                         return Ok(Err(Stopped));
                     }
                 }
@@ -191,13 +194,19 @@ impl EventSource {
         self.checkpoint.write(&last.sequence_number)
     }
 
-    /// Backs off between two tries, with full jitter.
-    async fn pause(&mut self, attempts: u32) -> Result<(), Stopped> {
-        let doubled = limits::RETRY_PAUSE_FIRST.saturating_mul(1 << attempts.min(16));
-        let pause = doubled.min(limits::RETRY_PAUSE_MAX).mul_f64(fastrand::f64());
+    /// Waits between two tries, with full jitter.
+    async fn pause(&mut self, pause_max: Duration) -> Result<(), Stopped> {
         tokio::select! {
-            () = tokio::time::sleep(pause) => Ok(()),
+            () = tokio::time::sleep(pause_max.mul_f64(fastrand::f64())) => Ok(()),
             _ = self.stopped.wait_for(|stopped| *stopped) => Err(Stopped),
         }
     }
+}
+
+/// The longest pause before the next try; it doubles with each attempt.
+fn pause_max(attempts: u32, outcome: &Outcome) -> Duration {
+    if *outcome == Outcome::NotInvoked {
+        return limits::RETRY_PAUSE_MAX;
+    }
+    limits::RETRY_PAUSE_FIRST.saturating_mul(1 << attempts.min(16)).min(limits::RETRY_PAUSE_MAX)
 }

@@ -47,6 +47,18 @@ pub(super) fn decide(sequence_numbers: &[&str], outcome: &Outcome, reports: bool
     Decision::Continue { from, split: can_split.then_some(left / 2) }
 }
 
+/// The attempts that a batch has used up. One that got shorter is another batch, and a function that could not be invoked
+/// was not tried: only a failure of the same batch counts.
+pub(super) fn attempts_after(attempts: u32, from: usize, split: Option<usize>, outcome: &Outcome) -> u32 {
+    if from > 0 || split.is_some() {
+        0
+    } else if *outcome == Outcome::NotInvoked {
+        attempts
+    } else {
+        attempts + 1
+    }
+}
+
 enum Reported {
     None,
     From(usize),
@@ -107,6 +119,14 @@ mod tests {
             assert_eq!(on_reply(json!({"batchItemFailures": [failure]})), WHOLE, "{failure}");
         }
         assert_eq!(decide(&["10"], &Outcome::Failed, true, false), WHOLE);
+    }
+
+    #[test]
+    fn only_a_failure_of_the_same_batch_uses_up_an_attempt() {
+        assert_eq!(attempts_after(3, 0, None, &Outcome::Failed), 4);
+        assert_eq!(attempts_after(3, 0, None, &Outcome::NotInvoked), 3);
+        assert_eq!(attempts_after(3, 0, Some(2), &Outcome::Failed), 0);
+        assert_eq!(attempts_after(3, 1, None, &Outcome::Failed), 0);
     }
 
     #[test]

@@ -41,6 +41,7 @@ pub(super) struct Handle {
 #[derive(Debug)]
 pub(super) struct Registry {
     open: Mutex<HashMap<String, Handle>>,
+    /// Connections whose `$disconnect` has not run, open or not.
     count: watch::Sender<usize>,
 }
 
@@ -82,21 +83,18 @@ impl Registry {
     }
 
     pub(super) fn insert(&self, handle: Handle) {
-        let mut open = self.open();
-        open.insert(handle.context.connection_id.clone(), handle);
-        self.count.send_replace(open.len());
+        self.count.send_modify(|count| *count += 1);
+        self.open().insert(handle.context.connection_id.clone(), handle);
     }
 
     /// Makes a connection gone: nothing can be posted to it from here on.
     pub(super) fn remove(&self, connection_id: &str) {
-        let mut open = self.open();
-        open.remove(connection_id);
-        drop(open);
+        self.open().remove(connection_id);
     }
 
     /// A removed connection has run its `$disconnect`.
     pub(super) fn ended(&self) {
-        self.count.send_replace(self.open().len());
+        self.count.send_modify(|count| *count -= 1);
     }
 
     pub(super) fn get(&self, connection_id: &str) -> Option<Handle> {
@@ -113,5 +111,35 @@ impl Registry {
     pub(super) async fn until_empty(&self) {
         // The sender lives as long as this registry.
         self.count.subscribe().wait_for(|count| *count == 0).await.ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_counts_until_its_disconnect_has_run() {
+        let registry = Registry::default();
+        for connection_id in ["a", "b"] {
+            let context = ConnectionContext {
+                connection_id: connection_id.to_owned(),
+                connected_at_ms: 0,
+                source_ip: Ipv4Addr::LOCALHOST.into(),
+                user_agent: None,
+            };
+            registry.insert(Handle::new(context, mpsc::channel(1).0));
+        }
+        registry.remove("a");
+        registry.remove("b");
+        registry.ended();
+        assert!(registry.get("b").is_none(), "it is gone");
+        assert!(registry.until_empty().now_or_never().is_none(), "and its $disconnect is still running");
+        registry.ended();
+        registry.until_empty().await;
     }
 }
