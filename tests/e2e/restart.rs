@@ -1,6 +1,11 @@
 //! Data survives: a clean end, and a power cut.
 
-use serde_json::json;
+use std::{
+    io::{BufRead, BufReader},
+    process::Stdio,
+};
+
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tests::{
     browser::Browser,
@@ -32,4 +37,24 @@ async fn what_was_appended_before_a_power_cut_is_folded_after_it() {
     assert_eq!(stack.json_lines(&["verify"]), [json!({"orders": 2, "events": 4, "differences": 0})]);
     let (_, snapshot) = Browser::subscribed(&stack.websocket_url, "guid_123").await;
     assert_eq!(snapshot["version"], 3);
+}
+
+#[test]
+fn a_tail_goes_on_after_a_power_cut_without_a_gap_or_a_double() {
+    let folder = TempDir::new().unwrap();
+    let stack = Stack::start(Data::Folder(folder.path()));
+    let port = stack.websocket_url.rsplit(':').next().unwrap().split('/').next().unwrap().parse().unwrap();
+    let tail = ["tail", "guid_123", "--since", "0", "--count", "4"];
+    let mut tail = stack.command(&tail).stderr(Stdio::inherit()).spawn().unwrap();
+    append_example(&stack);
+    let lines = BufReader::new(tail.stdout.take().unwrap()).lines();
+    let mut versions =
+        lines.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap()["version"].as_u64().unwrap());
+    assert_eq!(versions.by_ref().take(3).collect::<Vec<_>>(), [1, 2, 3]);
+    stack.kill();
+    let stack = Stack::start_on(port, Data::Folder(folder.path()));
+    let event = json!({"ref": "1", "ts": 0, "data": {"eventName": "OrderShipped", "orderId": "guid_123"}});
+    assert!(stack.run_with_input(&["append", "-"], &event.to_string()).status.success());
+    assert_eq!(versions.collect::<Vec<_>>(), [4]);
+    assert!(tail.wait().unwrap().success());
 }

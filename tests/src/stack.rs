@@ -41,8 +41,14 @@ impl Stack {
     /// Starts a stack on free ports and waits until it is ready.
     #[must_use]
     pub fn start(data: Data<'_>) -> Self {
+        Self::start_on(0, data)
+    }
+
+    /// Starts a stack whose browsers come to this port.
+    #[must_use]
+    pub fn start_on(port: u16, data: Data<'_>) -> Self {
         let mut command = Command::new(binary());
-        command.args(["up", "--port", "0", "--dynamodb-port", "0"]);
+        command.args(["up", "--port", &port.to_string(), "--dynamodb-port", "0"]);
         match data {
             Data::Ephemeral => command.arg("--ephemeral"),
             Data::Folder(folder) => command.arg("--data").arg(folder),
