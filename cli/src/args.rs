@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Fold(Fold),
     /// Compare every stored projection with the fold of its log
     Verify(Verify),
+    /// Fold orders again from their logs, store and push their projections
+    Rebuild(Rebuild),
     /// Be one of the Lambda functions (what the local stack starts)
     #[command(hide = true)]
     Function {
@@ -132,6 +134,18 @@ pub(crate) struct Fold {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Verify {
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Rebuild {
+    /// The orders
+    #[arg(required = true, value_name = "ORDER_ID", value_parser = order_id)]
+    pub(crate) order_ids: Vec<OrderId>,
+    /// The address of @connections [default: MANAGEMENT_ENDPOINT, else the local stack]
+    #[arg(long, value_name = "URL")]
+    pub(crate) management_url: Option<String>,
     #[command(flatten)]
     pub(crate) target: Target,
 }

@@ -5,12 +5,15 @@
 //! Source: README.md, "Commands": without any address it is the local stack, so that a slip of the hand is harmless.
 
 use anyhow::Context as _;
+use event_handler::Orders;
 use store::{Store, aws::DYNAMODB_ENDPOINT_VARIABLE, aws::sdk_config};
 
 use crate::args::Target;
 
 const LOCAL_DYNAMODB: &str = "http://127.0.0.1:8000";
 const ENDPOINT_VARIABLES: [&str; 2] = [DYNAMODB_ENDPOINT_VARIABLE, "AWS_ENDPOINT_URL"];
+const MANAGEMENT_VARIABLE: &str = "MANAGEMENT_ENDPOINT";
+const LOCAL_MANAGEMENT: &str = "http://127.0.0.1:3001/local";
 const LOCAL_VARIABLES: [(&str, &str); 3] =
     [("AWS_REGION", "us-east-1"), ("AWS_ACCESS_KEY_ID", "local"), ("AWS_SECRET_ACCESS_KEY", "local")];
 
@@ -24,6 +27,17 @@ pub(crate) fn open(target: &Target) -> anyhow::Result<Store> {
     let var = |name: &str| chosen(target, var, name);
     let sdk = sdk_config(var).context("the credentials of AWS are incomplete")?;
     Ok(Store::from_vars(&sdk, var)?)
+}
+
+/// Opens what folds and pushes the deployment's orders.
+pub(crate) fn orders(target: &Target, management_url: Option<&str>) -> anyhow::Result<Orders> {
+    let endpoint = || {
+        let set = var(MANAGEMENT_VARIABLE).filter(|url| !url.is_empty());
+        management_url.map(str::to_owned).or(set).or_else(|| (!target.aws).then(|| LOCAL_MANAGEMENT.to_owned()))
+    };
+    let var = |name: &str| if name == MANAGEMENT_VARIABLE { endpoint() } else { chosen(target, var, name) };
+    let sdk = sdk_config(var).context("the credentials of AWS are incomplete")?;
+    Orders::with_sdk(&sdk, &var)
 }
 
 /// A variable as the command sees it: the address that was asked for, and, on the local stack, its credentials.

@@ -12,6 +12,7 @@ mod deployment;
 mod failure;
 mod fold;
 mod function;
+mod rebuild;
 mod tail;
 mod up;
 mod verify;
@@ -43,6 +44,7 @@ async fn run(args: Args) -> Result<(), Failure> {
         Command::Tail(options) => Box::pin(tail::run(options)).await,
         Command::Fold(options) => Box::pin(fold::run(options)).await,
         Command::Verify(options) => Box::pin(verify::run(options)).await,
+        Command::Rebuild(options) => Box::pin(rebuild::run(options)).await,
         Command::Function { name } => Box::pin(function::run(&name)).await,
     }
 }

@@ -29,8 +29,8 @@ export class ChangeFeed extends EventSourceMapping {
       batchSize: 100,
       // Above 1 the order is kept an item, and an item is one event: the events of an order would overtake each other.
       parallelizationFactor: 1,
-      // By default a record that always fails holds up its shard until it is a day old.
-      retryAttempts: 10,
+      // No limit on retries and age: the event-handler itself sends what cannot be folded to the failure queue, so what it
+      // reports is an outage, and an outage must lose nothing. A record leaves the feed when it is a day old.
       bisectBatchOnError: true,
       reportBatchItemFailures: true,
       // The CDK's own destination grants two more actions than the mapping needs; the right is in functions.ts.

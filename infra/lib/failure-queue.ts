@@ -1,7 +1,7 @@
-// The failure queue: where the change feed says which records it gave up on.
+// The failure queue: where the event-handler says what it cannot fold, and the change feed which records it gave up on.
 // Owns: how long that is kept and that it travels and rests encrypted.
-// Must not know: what failed. A message holds no record, only the numbers by which to find it.
-// Source: facts/api-gateway-websocket.md, section 8.4.
+// Must not know: what failed. A message holds no event, only the key by which to find it and a reason.
+// Source: docs/guarantee.md; facts/api-gateway-websocket.md, section 8.4.
 import { Duration } from 'aws-cdk-lib';
 import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';

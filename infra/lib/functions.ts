@@ -93,7 +93,7 @@ export class Functions extends Construct {
       handler: 'event-handler',
       code: artefacts('event-handler'),
       timeout: Duration.seconds(60),
-      environment,
+      environment: { ...environment, FAILURE_QUEUE_URL: failureQueue.queueUrl },
       permissions: [
         // What the mapping does in this function's name.
         allow(
@@ -103,8 +103,8 @@ export class Functions extends Construct {
           'dynamodb:GetShardIterator',
           'dynamodb:ListStreams',
         ),
+        // What its own code does; the mapping sends to the same queue in this function's name.
         allow(failureQueue.queueArn, 'sqs:SendMessage'),
-        // What its own code does.
         allow(eventLog.tableArn, 'dynamodb:Query'),
         allow(projections.tableArn, 'dynamodb:GetItem', 'dynamodb:PutItem'),
         allow(subscriptions.tableArn, 'dynamodb:BatchWriteItem', 'dynamodb:DeleteItem', 'dynamodb:Query'),

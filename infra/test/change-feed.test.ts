@@ -14,12 +14,11 @@ test('the mapping has exactly these properties', () => {
     FilterCriteria.Filters.map(({ Pattern }: { Pattern: string }) => JSON.parse(Pattern)),
     [{ eventName: ['INSERT'] }],
   );
-  // No window, no age: what is left out is Lambda's default.
+  // No window, no limit on retries and age: what is left out is Lambda's default.
   assert.deepEqual(settings, {
     BatchSize: 100,
     BisectBatchOnFunctionError: true,
     FunctionResponseTypes: ['ReportBatchItemFailures'],
-    MaximumRetryAttempts: 10,
     ParallelizationFactor: 1,
     StartingPosition: 'TRIM_HORIZON',
   });

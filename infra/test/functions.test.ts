@@ -16,7 +16,7 @@ const everything = {
 const environments = {
   connect: { CONNECTIONS_TABLE: '${connections}' },
   disconnect: { CONNECTIONS_TABLE: '${connections}', SUBSCRIPTIONS_TABLE: '${subscriptions}' },
-  'event-handler': everything,
+  'event-handler': { ...everything, FAILURE_QUEUE_URL: '${failure queue}' },
   subscribe: everything,
 };
 

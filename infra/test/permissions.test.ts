@@ -102,6 +102,7 @@ test('a function has the rights that its crate has the dependencies to use, and 
     // The mapping reads the change feed in the function's name: no right of the function's own code.
     const own = rights(lambda).filter((right) => !right.endsWith('.StreamArn}'));
     for (const [crate, service] of [
+      ['failures', 'sqs:'],
       ['push', 'execute-api:'],
       ['store', 'dynamodb:'],
     ] as const) {

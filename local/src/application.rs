@@ -4,7 +4,10 @@
 //! Must not know: CloudFormation's syntax, how anything runs.
 //! Source: the resource types' documented properties and defaults.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde_json::{Map, Value};
 
@@ -19,6 +22,8 @@ pub struct Application {
     pub api: Option<WebSocketApi>,
     /// From change feeds to functions.
     pub mappings: BTreeMap<String, EventSourceMapping>,
+    /// Queues, by their names.
+    pub queues: BTreeSet<String>,
     /// What the template has and the stack does not run, a sentence each.
     pub warnings: Vec<String>,
 }

@@ -189,7 +189,7 @@ impl EventSource {
             },
         });
         if let Some(queue) = &self.mapping.on_failure {
-            self.queues.send(queue, &document)?;
+            self.queues.send(queue, &document.to_string())?;
         }
         self.checkpoint.write(&last.sequence_number)
     }

@@ -1,8 +1,10 @@
-//! Queues: where what could not be processed goes.
+//! Queues: where what could not be processed goes, until somebody takes it out.
 //!
-//! Owns: that a message is on disk before it counts as sent.
-//! Must not know: what a message says.
-//! Source: SQS as an on-failure destination. A queue is a file of JSON lines, `queues/NAME.ndjson` in the data folder.
+//! Owns: that a message is on disk before it counts as sent, and is hidden while a receiver has it.
+//! Must not know: what a message says, how it is asked for.
+//! Source: SQS standard queues. A queue is a file of JSON lines, `queues/NAME.ndjson` in the data folder.
+
+mod sqs;
 
 use std::{
     collections::BTreeMap,
@@ -10,78 +12,208 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::lambda::uuid;
+pub use sqs::{answer, queue_url};
 
 /// All queues of a stack.
 #[derive(Debug)]
 pub struct Queues {
     folder: Option<PathBuf>,
-    in_memory: Mutex<BTreeMap<String, Vec<Value>>>,
+    queues: BTreeMap<String, Mutex<Vec<Queued>>>,
+}
+
+/// Why a queue does not do what it is asked.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// The stack has no such queue.
+    #[error("there is no queue {0}")]
+    NoQueue(String),
+    /// The queue's file cannot be written.
+    #[error("the queue's file cannot be written")]
+    File(#[from] io::Error),
+}
+
+/// A message on a queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Its id.
+    pub message_id: String,
+    /// When it was sent, in milliseconds since 1970.
+    pub sent_at_ms: u64,
+    /// What it says.
+    pub body: String,
+}
+
+#[derive(Debug)]
+struct Queued {
+    message: Message,
+    receives: u32,
+    hidden_until: Option<Instant>,
+}
+
+/// A message as a receiver has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// The message.
+    pub message: Message,
+    /// How often it was received, this time included.
+    pub receives: u32,
 }
 
 impl Queues {
-    /// The queues of a data folder, or of memory alone.
+    /// The queues of these names, with the messages that a data folder has; or of memory alone.
     ///
     /// # Errors
-    /// If the folder cannot be made.
-    pub fn open(data: Option<&Path>) -> io::Result<Self> {
+    /// If a file cannot be read.
+    pub fn open(data: Option<&Path>, names: impl IntoIterator<Item = String>) -> io::Result<Self> {
         let folder = data.map(|data| data.join("queues"));
         folder.as_ref().map(fs::create_dir_all).transpose()?;
-        Ok(Self { folder, in_memory: Mutex::default() })
+        let mut queues = BTreeMap::new();
+        for name in names {
+            let messages = folder.as_deref().map(|folder| read(&file(folder, &name))).transpose()?;
+            queues.insert(name, Mutex::new(messages.unwrap_or_default()));
+        }
+        Ok(Self { folder, queues })
     }
 
-    fn in_memory(&self) -> MutexGuard<'_, BTreeMap<String, Vec<Value>>> {
-        self.in_memory.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The queues' names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.queues.keys().map(String::as_str)
+    }
+
+    fn queue(&self, name: &str) -> Result<MutexGuard<'_, Vec<Queued>>, QueueError> {
+        let queue = self.queues.get(name).ok_or_else(|| QueueError::NoQueue(name.to_owned()))?;
+        Ok(queue.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Sends a message.
     ///
     /// # Errors
-    /// If it could not be written down.
-    pub fn send(&self, queue: &str, message: &Value) -> io::Result<()> {
+    /// [`QueueError`] if it could not be written down.
+    pub fn send(&self, name: &str, body: &str) -> Result<Message, QueueError> {
+        let mut queue = self.queue(name)?;
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let sent_at_ms = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
+        let message = Message { message_id: uuid(), sent_at_ms, body: body.to_owned() };
         if let Some(folder) = &self.folder {
-            let mut file = OpenOptions::new().create(true).append(true).open(folder.join(format!("{queue}.ndjson")))?;
-            file.write_all(format!("{message}\n").as_bytes())?;
+            let mut file = OpenOptions::new().create(true).append(true).open(file(folder, name))?;
+            file.write_all(line(&message).as_bytes())?;
             file.sync_data()?;
-        } else {
-            self.in_memory().entry(queue.to_owned()).or_default().push(message.clone());
         }
-        tracing::warn!(queue, "a message went to the failure queue");
-        Ok(())
+        queue.push(Queued { message: message.clone(), receives: 0, hidden_until: None });
+        tracing::warn!(queue = name, "a message was sent to a queue");
+        Ok(message)
     }
 
-    /// All messages of a queue, oldest first.
+    /// The oldest messages that nobody else has, hidden from others for so long.
     ///
     /// # Errors
-    /// If they cannot be read.
-    pub fn messages(&self, queue: &str) -> io::Result<Vec<Value>> {
-        let Some(folder) = &self.folder else { return Ok(self.in_memory().get(queue).cloned().unwrap_or_default()) };
-        match fs::read_to_string(folder.join(format!("{queue}.ndjson"))) {
-            Ok(text) => text.lines().map(|line| serde_json::from_str(line).map_err(io::Error::from)).collect(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(error),
-        }
+    /// [`QueueError::NoQueue`].
+    pub fn receive(&self, name: &str, messages_max: usize, hidden: Duration) -> Result<Vec<Received>, QueueError> {
+        let now = Instant::now();
+        let mut queue = self.queue(name)?;
+        let visible = queue.iter_mut().filter(|queued| queued.hidden_until.is_none_or(|until| until <= now));
+        let received = visible.take(messages_max).map(|queued| {
+            queued.receives += 1;
+            queued.hidden_until = now.checked_add(hidden);
+            Received { message: queued.message.clone(), receives: queued.receives }
+        });
+        Ok(received.collect())
     }
+
+    /// All messages, oldest first, whoever has them.
+    ///
+    /// # Errors
+    /// [`QueueError::NoQueue`].
+    pub fn messages(&self, name: &str) -> Result<Vec<Message>, QueueError> {
+        Ok(self.queue(name)?.iter().map(|queued| queued.message.clone()).collect())
+    }
+
+    /// Removes the messages that `is_done` chooses.
+    ///
+    /// # Errors
+    /// [`QueueError`] if the file could not be written.
+    pub fn delete(&self, name: &str, is_done: impl Fn(&Message) -> bool) -> Result<(), QueueError> {
+        let mut queue = self.queue(name)?;
+        if let Some(folder) = &self.folder {
+            let left = queue.iter().map(|queued| &queued.message).filter(|message| !is_done(message));
+            let text: String = left.map(line).collect();
+            let (target, draft) = (file(folder, name), folder.join(format!("{name}.draft")));
+            fs::write(&draft, text)?;
+            fs::rename(draft, target)?;
+        }
+        queue.retain(|queued| !is_done(&queued.message));
+        Ok(())
+    }
+}
+
+fn file(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}.ndjson"))
+}
+
+fn line(message: &Message) -> String {
+    let Message { message_id, sent_at_ms, body } = message;
+    format!("{}\n", json!({"messageId": message_id, "sentAtMs": sent_at_ms, "body": body}))
+}
+
+fn read(file: &Path) -> io::Result<Vec<Queued>> {
+    let text = match fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let queued = |line: &str| {
+        let line: Value = serde_json::from_str(line).ok()?;
+        let text = |name: &str| line.get(name).and_then(Value::as_str).map(str::to_owned);
+        let sent_at_ms = line.get("sentAtMs")?.as_u64()?;
+        let message = Message { message_id: text("messageId")?, sent_at_ms, body: text("body")? };
+        Some(Queued { message, receives: 0, hidden_until: None })
+    };
+    // The last line of a file may be torn: its sender was told of no success.
+    Ok(text.lines().filter_map(queued).collect())
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
+    fn bodies(queues: &Queues) -> Vec<String> {
+        queues.messages("q").unwrap().into_iter().map(|message| message.body).collect()
+    }
+
     #[test]
-    fn a_queue_keeps_its_messages_in_order() {
+    fn a_queue_keeps_its_messages_until_they_are_deleted() {
         let folder = tempfile::TempDir::new().unwrap();
         for data in [None, Some(folder.path())] {
-            let queues = Queues::open(data).unwrap();
-            assert_eq!(queues.messages("q").unwrap(), Vec::<Value>::new());
-            queues.send("q", &json!({"a": "b\nc"})).unwrap();
-            queues.send("q", &json!(2)).unwrap();
-            assert_eq!(queues.messages("q").unwrap(), [json!({"a": "b\nc"}), json!(2)]);
+            let queues = Queues::open(data, ["q".to_owned()]).unwrap();
+            let first = queues.send("q", "a\nb").unwrap();
+            queues.send("q", "2").unwrap();
+            assert_eq!(bodies(&queues), ["a\nb", "2"]);
+            queues.delete("q", |message| message.message_id == first.message_id).unwrap();
+            assert_eq!(bodies(&queues), ["2"]);
+            assert!(matches!(queues.send("r", ""), Err(QueueError::NoQueue(_))));
         }
-        assert_eq!(Queues::open(Some(folder.path())).unwrap().messages("q").unwrap().len(), 2);
+        fs::OpenOptions::new()
+            .append(true)
+            .open(folder.path().join("queues/q.ndjson"))
+            .unwrap()
+            .write_all(b"{\"b")
+            .unwrap();
+        assert_eq!(bodies(&Queues::open(Some(folder.path()), ["q".to_owned()]).unwrap()), ["2"]);
+    }
+
+    #[test]
+    fn a_received_message_is_hidden_and_comes_again() {
+        let queues = Queues::open(None, ["q".to_owned()]).unwrap();
+        queues.send("q", "1").unwrap();
+        let hidden = Duration::from_secs(30);
+        assert_eq!(queues.receive("q", 10, Duration::ZERO).unwrap().len(), 1);
+        assert_eq!(queues.receive("q", 10, hidden).unwrap().first().unwrap().receives, 2);
+        assert_eq!(queues.receive("q", 10, hidden).unwrap(), []);
     }
 }

@@ -23,9 +23,9 @@ use crate::{
     event_source::{Checkpoint, EventSource},
     lambda::{CREDENTIAL, Commands, Functions},
     limits,
-    queue::Queues,
+    queue::{self, Queues},
     template::{self, ACCOUNT_ID, REGION, TemplateError},
-    websocket_api::{Api, Credentials, Gateway, Integration, IntegrationError, Limits, Route},
+    websocket_api::{Api, Beside, Credentials, Gateway, Integration, IntegrationError, Limits, Route},
 };
 
 /// What to run and where.
@@ -128,11 +128,13 @@ impl Stack {
         environment.extend([
             ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), format!("http://{dynamodb_address}")),
             ("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI".to_owned(), format!("http://{address}/{}", api.stage)),
+            ("AWS_ENDPOINT_URL_SQS".to_owned(), format!("http://{address}")),
         ]);
         let functions = Arc::new(Functions::new(programs, &environment));
         let tables = application.tables.values();
         let dynamodb = DynamoDb::start(folder, tables, dynamodb_listener).map_err(StartError::Tables)?;
-        let queues = Arc::new(Queues::open(folder).map_err(|source| folder_error(folder, source))?);
+        let queues =
+            Arc::new(Queues::open(folder, application.queues.clone()).map_err(|source| folder_error(folder, source))?);
         let (stop, stopped) = watch::channel(false);
         let mut event_sources = Vec::new();
         for mapping in application.mappings.values() {
@@ -154,7 +156,7 @@ impl Stack {
             routes: routes.collect(),
             stage_variables: api.stage_variables.clone(),
         };
-        let gateway = Gateway::serve(listener, served, credentials, Limits::default());
+        let gateway = Gateway::serve_beside(listener, served, credentials, Limits::default(), beside(&queues));
         let (warnings, stage) = (application.warnings, api.stage);
         Ok(Self {
             gateway,
@@ -207,6 +209,12 @@ impl Stack {
         self.functions.stop();
         self.dynamodb.stop().await;
     }
+}
+
+/// What else is on the port of the WebSocket API: SQS.
+fn beside(queues: &Arc<Queues>) -> Beside {
+    let queues = Arc::clone(queues);
+    Arc::new(move |head, body| queue::answer(&head.headers, &body, &queues))
 }
 
 /// The program of each function.

@@ -33,8 +33,17 @@ impl TemplateError {
     }
 }
 
+/// Resource types that are run.
+const RUN: [&str; 5] = [
+    "AWS::ApiGatewayV2::Api",
+    "AWS::DynamoDB::Table",
+    "AWS::Lambda::EventSourceMapping",
+    "AWS::Lambda::Function",
+    "AWS::SQS::Queue",
+];
+
 /// Resource types that mean nothing on one machine: rights, logs, the order of a deployment.
-const PASSED_OVER: [&str; 14] = [
+const PASSED_OVER: [&str; 13] = [
     "AWS::ApiGatewayV2::Deployment",
     "AWS::ApiGatewayV2::Integration",
     "AWS::ApiGatewayV2::IntegrationResponse",
@@ -47,7 +56,6 @@ const PASSED_OVER: [&str; 14] = [
     "AWS::IAM::Role",
     "AWS::Lambda::Permission",
     "AWS::Logs::LogGroup",
-    "AWS::SQS::Queue",
     "AWS::SQS::QueuePolicy",
 ];
 
@@ -139,12 +147,14 @@ pub fn read(template: &Value, parameters: &BTreeMap<String, String>) -> Result<A
         let mapping = mapping::read(&open(&logical_id, resource, &resolver), &application)?;
         application.mappings.insert(logical_id, mapping);
     }
+    for (logical_id, resource) in of_type("AWS::SQS::Queue") {
+        let name = open(&logical_id, resource, &resolver).text("QueueName")?;
+        application.queues.insert(name.unwrap_or(logical_id));
+    }
     application.api = api::read(resources, &resolver, &application)?;
     for (logical_id, resource) in resources {
         let kind = resource.get("Type").and_then(Value::as_str).unwrap_or("none");
-        let is_run = ["AWS::Lambda::Function", "AWS::DynamoDB::Table", "AWS::Lambda::EventSourceMapping"]
-            .contains(&kind)
-            || kind == "AWS::ApiGatewayV2::Api";
+        let is_run = RUN.contains(&kind);
         if !is_run && !PASSED_OVER.contains(&kind) {
             application.warnings.push(format!("resource {logical_id} is not emulated: its type is {kind}"));
         }

@@ -19,8 +19,8 @@ use std::{collections::BTreeMap, convert::Infallible, fmt, net::SocketAddr, sync
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{Request, Response};
-use http_body_util::Full;
+use http::{Request, Response, request::Parts};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -59,6 +59,10 @@ pub struct Route {
     /// Whether the reply's body goes back to the browser.
     pub has_route_response: bool,
 }
+
+/// Other services on the same port, asked about requests of at most [`Limits::post_bytes_max`] that are not below the
+/// stage; `None` if it is none of theirs either.
+pub type Beside = Arc<dyn Fn(&Parts, Bytes) -> Option<Response<Full<Bytes>>> + Send + Sync>;
 
 /// A Lambda proxy integration: from the event's JSON to the reply's.
 pub type Integration = Arc<dyn Fn(Bytes) -> BoxFuture<'static, Result<Bytes, IntegrationError>> + Send + Sync>;
@@ -103,6 +107,7 @@ struct Shared {
     limits: Limits,
     selection: RouteSelection,
     registry: Registry,
+    beside: Beside,
 }
 
 type Answer = Response<Full<Bytes>>;
@@ -111,10 +116,22 @@ impl Gateway {
     /// Serves a stage on a listener until it is stopped.
     #[must_use]
     pub fn serve(listener: TcpListener, api: Api, credentials: Credentials, limits: Limits) -> Self {
+        Self::serve_beside(listener, api, credentials, limits, Arc::new(|_head, _body| None))
+    }
+
+    /// Serves a stage and other services on a listener until it is stopped.
+    #[must_use]
+    pub fn serve_beside(
+        listener: TcpListener,
+        api: Api,
+        credentials: Credentials,
+        limits: Limits,
+        beside: Beside,
+    ) -> Self {
         let (stop, stopped) = watch::channel(false);
         let selection = RouteSelection::parse(&api.route_selection_expression);
         let registry = Registry::default();
-        let shared = Arc::new(Shared { api, credentials, limits, selection, registry });
+        let shared = Arc::new(Shared { api, credentials, limits, selection, registry, beside });
         let accepting = tokio::spawn(accept(listener, shared, stopped));
         Self { stop, accepting }
     }
@@ -181,6 +198,15 @@ async fn answer(request: Request<Incoming>, peer: SocketAddr, shared: Arc<Shared
             let connection_id = (*connection_id).to_owned();
             management::answer(request, &connection_id, &shared).await
         }
-        Some(_) | None => reply::forbidden(),
+        Some(_) => reply::forbidden(),
+        None => beside(request, &shared).await,
     }
+}
+
+/// Another service's answer.
+async fn beside(request: Request<Incoming>, shared: &Shared) -> Answer {
+    let (head, body) = request.into_parts();
+    let body = Limited::new(body, shared.limits.post_bytes_max).collect().await;
+    let answer = body.ok().and_then(|body| (shared.beside)(&head, body.to_bytes()));
+    answer.unwrap_or_else(reply::forbidden)
 }

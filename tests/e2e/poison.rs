@@ -1,4 +1,4 @@
-//! An item that is no event: it goes to the failure queue, and other orders go on.
+//! What cannot be folded goes to the failure queue with its key and a reason, and everything else goes on.
 
 use std::{fs, time::Duration};
 
@@ -11,30 +11,92 @@ use tests::{
 };
 use tokio::time::{sleep, timeout};
 
-#[tokio::test]
-async fn poison_goes_to_the_failure_queue_and_other_orders_go_on() {
-    let folder = TempDir::new().unwrap();
-    let stack = Stack::start(Data::Folder(folder.path()));
-    let (mut browser, _snapshot) = Browser::subscribed(&stack.websocket_url, "good").await;
-    let poison = json!({"orderId": {"S": "bad"}, "version": {"N": "1"}, "ref": {"S": "no ref"}});
-    stack.dynamodb("PutItem", &json!({"TableName": "order_stream", "Item": poison})).await;
-    let event = json!({"ref": "1", "ts": 0, "data": {"eventName": "A", "orderId": "good"}});
-    assert!(stack.run_with_input(&["append", "-"], &event.to_string()).status.success());
-    assert_eq!(browser.next().await["version"], 1);
-
-    let queue = async {
+/// Waits until so many messages are on the stack's queues.
+async fn failures(folder: &TempDir, count: usize) -> Vec<Value> {
+    let read = || {
+        let files = fs::read_dir(folder.path().join("queues")).unwrap();
+        let texts = files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect::<String>();
+        let lines = texts.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.map(|line| serde_json::from_str(line["body"].as_str().unwrap()).unwrap()).collect::<Vec<Value>>()
+    };
+    let arrived = async {
         loop {
-            let files = fs::read_dir(folder.path().join("queues")).unwrap();
-            let texts = files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect::<String>();
-            if !texts.is_empty() {
-                return texts;
+            let messages = read();
+            if messages.len() >= count {
+                return messages;
             }
             sleep(Duration::from_millis(20)).await;
         }
     };
-    let messages = timeout(PATIENCE, queue).await.unwrap();
-    let messages: Vec<Value> = messages.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(messages.len(), 1);
-    assert_eq!(messages[0]["requestContext"]["condition"], "RetryAttemptsExhausted");
-    assert_eq!(messages[0]["DDBStreamBatchInfo"]["batchSize"], 1);
+    timeout(PATIENCE, arrived).await.unwrap()
+}
+
+fn event(order_id: &str, event_ref: &str, fields: &Value) -> String {
+    let mut data = json!({"eventName": "A", "orderId": order_id});
+    data.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    json!({"ref": event_ref, "ts": 0, "data": data}).to_string()
+}
+
+fn append(stack: &Stack, events: &[String]) {
+    let appended = stack.run_with_input(&["append", "-"], &events.join("\n"));
+    assert!(appended.status.success(), "{}", String::from_utf8_lossy(&appended.stderr));
+}
+
+#[tokio::test]
+async fn poison_goes_to_the_failure_queue_and_other_orders_go_on() {
+    let folder = TempDir::new().unwrap();
+    let stack = Stack::start(Data::Folder(folder.path()));
+    let (mut good, _snapshot) = Browser::subscribed(&stack.websocket_url, "good").await;
+    let (mut bad, _snapshot) = Browser::subscribed(&stack.websocket_url, "bad").await;
+    let poison = json!({"orderId": {"S": "bad"}, "version": {"N": "1"}, "ref": {"S": "secret"}});
+    stack.dynamodb("PutItem", &json!({"TableName": "order_stream", "Item": poison})).await;
+    append(&stack, &[event("good", "1", &json!({})), event("bad", "2", &json!({}))]);
+    assert_eq!(good.next().await["version"], 1);
+
+    let messages = failures(&folder, 2).await;
+    let poison = messages.iter().find(|message| message["failure"] == "poison").unwrap();
+    assert_eq!(
+        (&poison["key"], poison["reason"].as_str().unwrap()),
+        (
+            &json!("orderId=\"bad\" version=1"),
+            "a ref must be the decimal digits of a 64-bit number, without sign or leading zeros"
+        )
+    );
+    let behind = messages.iter().find(|message| message["failure"] == "not_folded").unwrap();
+    assert_eq!((&behind["orderId"], &behind["firstVersion"]), (&json!("bad"), &json!(2)));
+    assert!(behind["reason"].as_str().unwrap().contains("orderId=\"bad\" version=1"), "{behind}");
+    assert!(!json!(messages).to_string().contains("secret"), "no content is on the queue");
+    assert_eq!(stack.run(&["verify"]).status.code(), Some(1), "the order is seen to be broken");
+
+    // mended: a good event in the poison's place, and the order made again from its log
+    let mended = json!({"orderId": {"S": "bad"}, "version": {"N": "1"}, "ref": {"S": "1"}, "ts": {"N": "0"},
+                        "data": {"M": {"eventName": {"S": "A"}, "orderId": {"S": "bad"}}}});
+    stack.dynamodb("PutItem", &json!({"TableName": "order_stream", "Item": mended})).await;
+    let rebuilt = stack.json_lines(&["rebuild", "bad"]);
+    assert_eq!(rebuilt, [json!({"orderId": "bad", "from": 0, "to": 2, "changed": true})]);
+    let update = bad.next().await;
+    assert_eq!((&update["version"], update["events"].as_array().unwrap().len()), (&json!(2), 2));
+    assert_eq!(stack.json_lines(&["verify"]), [json!({"orders": 2, "events": 3, "differences": 0})]);
+}
+
+#[tokio::test]
+async fn a_projection_over_400_kb_is_not_lost_and_stops_nobody_else() {
+    let folder = TempDir::new().unwrap();
+    let stack = Stack::start(Data::Folder(folder.path()));
+    let (mut large, _snapshot) = Browser::subscribed(&stack.websocket_url, "large").await;
+    let (mut other, _snapshot) = Browser::subscribed(&stack.websocket_url, "other").await;
+    let half = "x".repeat(250_000);
+    append(&stack, &[event("large", "1", &json!({"a": half}))]);
+    assert_eq!(large.next_whole().await.0["version"], 1);
+    append(&stack, &[event("large", "2", &json!({"b": half})), event("other", "3", &json!({}))]);
+    assert_eq!(other.next().await["version"], 1);
+    let messages = failures(&folder, 1).await;
+    assert_eq!((&messages[0]["orderId"], &messages[0]["lastVersion"]), (&json!("large"), &json!(2)));
+    assert!(messages[0]["reason"].as_str().unwrap().contains("DynamoDB takes at most"), "{}", messages[0]);
+    let whole = stack.json_lines(&["fold", "large"]);
+    assert_eq!(whole[0]["b"], json!(half), "the log has every event, and folds whole");
+
+    append(&stack, &[event("large", "4", &json!({"a": null}))]);
+    let verified = stack.json_lines(&["verify"]);
+    assert_eq!(verified, [json!({"orders": 2, "events": 4, "differences": 0})], "it fits again: folded from the log");
 }

@@ -56,6 +56,23 @@ impl Browser {
         serde_json::from_str(&text).unwrap_or_else(|_| panic!("no JSON: {text}"))
     }
 
+    /// Waits for the next message, put together if it comes in parts, and says in how many frames it came.
+    pub async fn next_whole(&mut self) -> (Value, usize) {
+        let mut text = String::new();
+        for frames in 1.. {
+            let frame = self.next().await;
+            if frame["type"] != "part" {
+                return (frame, 1);
+            }
+            assert_eq!(frame["part"], frames, "parts come in their order");
+            text.push_str(frame["text"].as_str().unwrap());
+            if frame["part"] == frame["parts"] {
+                return (serde_json::from_str(&text).unwrap(), frames);
+            }
+        }
+        unreachable!("frames end with the test's patience")
+    }
+
     /// Waits for the next message, as it came.
     pub async fn next_text(&mut self) -> String {
         loop {

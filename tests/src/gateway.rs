@@ -11,7 +11,11 @@ use bytes::Bytes;
 use domain::{ConnectionId, Event, EventData, EventRef, OrderId, PrincipalId, Subscription};
 use event_handler::{BatchResponse, EventHandler};
 use futures_util::FutureExt;
-use local::websocket_api::{Api, Credentials, Gateway, Integration, IntegrationError, Limits, Route};
+use http::request::Parts;
+use local::{
+    queue::{self, Queues},
+    websocket_api::{Api, Credentials, Gateway, Integration, IntegrationError, Limits, Route},
+};
 use serde_json::{Value, json};
 use store::{Store, aws::sdk_config};
 use subscribe::Subscribe;
@@ -22,6 +26,8 @@ use crate::{
     engine::{Engine, variables},
 };
 
+const FAILURE_QUEUE: &str = "failures";
+
 /// An event handler, a subscribe function, and what they work with.
 pub struct InProcess {
     /// The tables.
@@ -31,6 +37,7 @@ pub struct InProcess {
     /// The address for browsers.
     pub websocket_url: String,
     engine: Engine,
+    queues: Arc<Queues>,
     handler: EventHandler,
     _gateway: Gateway,
 }
@@ -47,7 +54,7 @@ impl InProcess {
         let counted = Counted::start(&engine.url).await;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let var = function_variables(&counted.url, &format!("http://{address}/local"));
+        let var = function_variables(&counted.url, &format!("http://{address}"));
         let routes = ["subscribe", "unsubscribe", "history", "ping", "$default"];
         let subscribe = Arc::new(Subscribe::from_vars(&var).unwrap());
         let route = Route { integration: integration(subscribe), has_route_response: true };
@@ -61,17 +68,35 @@ impl InProcess {
             stage_variables: BTreeMap::new(),
         };
         let credentials = Credentials { access_key_id: "local".into(), secret_access_key: "local".into() };
-        let gateway = Gateway::serve(listener, api, credentials, limits);
+        let queues = Arc::new(Queues::open(None, [FAILURE_QUEUE.to_owned()]).unwrap());
+        let sqs = Arc::clone(&queues);
+        let beside = Arc::new(move |head: &Parts, body: Bytes| queue::answer(&head.headers, &body, &sqs));
+        let gateway = Gateway::serve_beside(listener, api, credentials, limits, beside);
         let direct = variables(engine.url.clone());
         let store = Store::from_vars(&sdk_config(&direct).unwrap(), &direct).unwrap();
         let handler = EventHandler::from_vars(&var).unwrap();
-        Self { store, counted, websocket_url: format!("ws://{address}/local"), engine, handler, _gateway: gateway }
+        Self {
+            store,
+            counted,
+            websocket_url: format!("ws://{address}/local"),
+            engine,
+            handler,
+            queues,
+            _gateway: gateway,
+        }
     }
 
     /// An event handler whose `@connections` nobody serves.
     #[must_use]
     pub fn handler_without_api_gateway(&self) -> EventHandler {
         EventHandler::from_vars(&function_variables(&self.engine.url, "http://127.0.0.1:9")).unwrap()
+    }
+
+    /// What is on the failure queue.
+    #[must_use]
+    pub fn failures(&self) -> Vec<Value> {
+        let messages = self.queues.messages(FAILURE_QUEUE).unwrap();
+        messages.iter().map(|message| serde_json::from_str(&message.body).unwrap()).collect()
     }
 
     /// Appends events to an order, each with the number of its version in `n`.
@@ -114,11 +139,13 @@ pub async fn deliver(handler: &EventHandler, order_id: &str, versions: &[u64]) -
     handler.handle(&batch, Instant::now() + Duration::from_secs(60)).await.unwrap()
 }
 
-fn function_variables(dynamodb_url: &str, management_url: &str) -> impl Fn(&str) -> Option<String> + use<> {
-    let (aws, management_url) = (variables(dynamodb_url.to_owned()), management_url.to_owned());
+fn function_variables(dynamodb_url: &str, gateway_url: &str) -> impl Fn(&str) -> Option<String> + use<> {
+    let (aws, gateway_url) = (variables(dynamodb_url.to_owned()), gateway_url.to_owned());
     move |name| match name {
         "REDACTED_FIELDS" => Some("stripeToken".to_owned()),
-        "MANAGEMENT_ENDPOINT" => Some(management_url.clone()),
+        "MANAGEMENT_ENDPOINT" => Some(format!("{gateway_url}/local")),
+        "AWS_ENDPOINT_URL_SQS" => Some(gateway_url.clone()),
+        "FAILURE_QUEUE_URL" => Some(queue::queue_url(FAILURE_QUEUE)),
         _ => aws(name),
     }
 }

@@ -132,7 +132,7 @@ impl Stack {
         if matches!(args.first(), Some(&"tail")) {
             command.args(["--url", &self.websocket_url]);
         } else {
-            command.args(["--endpoint-url", &self.dynamodb_url]);
+            command.args(["--endpoint-url", &self.dynamodb_url]).env("MANAGEMENT_ENDPOINT", &self.management_url);
         }
         command
     }

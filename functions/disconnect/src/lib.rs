@@ -34,10 +34,8 @@ pub struct Disconnect {
 /// What is wrong with the environment, or with the Runtime API.
 pub async fn run(var: impl Fn(&str) -> Option<String>) -> Result<(), lambda_runtime::Error> {
     let client = aws::dynamodb(&aws::sdk_config(&var)?);
-    let disconnect = Disconnect {
-        connections: Connections::new(client.clone(), TableName::connections(&var)?),
-        subscriptions: Subscriptions::new(client, TableName::subscriptions(&var)?),
-    };
+    let connections = Connections::new(client.clone(), TableName::connections(&var)?);
+    let disconnect = Disconnect::new(connections, Subscriptions::new(client, TableName::subscriptions(&var)?));
     let disconnect = &disconnect;
     let serve = async |event: LambdaEvent<ApiGatewayWebsocketProxyRequest>| {
         disconnect.handle(event.payload).await.map_err(lambda_runtime::Error::from)
@@ -46,6 +44,12 @@ pub async fn run(var: impl Fn(&str) -> Option<String>) -> Result<(), lambda_runt
 }
 
 impl Disconnect {
+    /// What forgets connections in these tables.
+    #[must_use]
+    pub fn new(connections: Connections, subscriptions: Subscriptions) -> Self {
+        Self { connections, subscriptions }
+    }
+
     /// Removes the connection's subscriptions, then the connection.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use protocol::{Message, Update};
 use store::{Store, subscriptions::ListError};
 use tokio::time::Instant;
 
-use crate::{EventHandler, fold::Folded};
+use crate::{Orders, fold::Folded};
 
 /// Why an update has to be pushed again.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +29,7 @@ pub enum FanOutError {
 /// How many settlements are under way at once.
 const SETTLEMENTS_IN_FLIGHT_MAX: usize = 16;
 
-impl EventHandler {
+impl Orders {
     /// Pushes to the subscribers that there are after the projection was stored.
     pub(crate) async fn fan_out(
         &self,

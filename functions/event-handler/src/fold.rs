@@ -14,7 +14,7 @@ use store::{
 };
 
 use crate::{
-    EventHandler,
+    Orders,
     plan::{Plan, plan},
 };
 
@@ -51,7 +51,7 @@ pub enum FoldError {
     Outrun,
 }
 
-impl EventHandler {
+impl Orders {
     /// Folds the delivered events and whatever of the log is missing before them, and stores the projection.
     pub(crate) async fn fold(&self, order_id: &OrderId, delivered: Vec<LoggedEvent>) -> Result<Folded, FoldError> {
         let delivered: BTreeMap<Version, LoggedEvent> =

@@ -4,33 +4,38 @@
 //! Must not know: how a browser subscribed, what API Gateway invoked.
 //! Source: rules 1, 3 and 4 of the guarantee; `ReportBatchItemFailures` of Lambda's event source mapping.
 
+mod failure;
 mod fan_out;
 mod fold;
+mod orders;
 pub mod plan;
+mod rebuild;
 
 use std::collections::BTreeMap;
 
-use domain::{LoggedEvent, OrderId, Redaction, limits};
+use domain::{LoggedEvent, OrderId, Version, limits};
+use failures::{Failure, FailureQueue};
 use futures_util::{StreamExt, stream};
 use lambda_runtime::{LambdaEvent, service_fn};
-use push::{ManagementEndpoint, Push, deadline};
+use push::deadline;
 use serde::Serialize;
 use serde_json::Value;
 use store::{
-    Store, aws,
+    BrokenItem, SdkConfig, aws,
     change_feed::{self, UnreadableBatch},
 };
 use tokio::time::Instant;
 
 pub use fan_out::FanOutError;
 pub use fold::FoldError;
+pub use orders::{OrderError, Orders};
+pub use rebuild::Rebuilt;
 
 /// What the function works with.
 #[derive(Clone, Debug)]
 pub struct EventHandler {
-    store: Store,
-    push: Push,
-    redaction: Redaction,
+    orders: Orders,
+    failures: FailureQueue,
 }
 
 /// What Lambda is told of a batch: the records that have to come again.
@@ -49,20 +54,19 @@ pub struct BatchItemFailure {
     pub item_identifier: String,
 }
 
-/// Why an order's events have to come again.
-#[derive(Debug, thiserror::Error)]
-enum OrderError {
-    #[error("the events were not folded")]
-    NotFolded(#[from] FoldError),
-    #[error("the update was not pushed")]
-    NotPushed(#[from] FanOutError),
-}
-
 /// One order's events of a batch, and the record that has to come again if they fail.
 #[derive(Debug)]
 struct OrderBatch {
     first_sequence_number: String,
     events: Vec<LoggedEvent>,
+}
+
+impl OrderBatch {
+    /// The first and the last version.
+    fn versions(&self) -> (Version, Version) {
+        let versions = || self.events.iter().map(|logged| logged.version);
+        (versions().min().unwrap_or_default(), versions().max().unwrap_or_default())
+    }
 }
 
 /// Serves the change feed until Lambda ends the process.
@@ -85,21 +89,25 @@ impl EventHandler {
     /// # Errors
     /// The variable that is missing or wrong.
     pub fn from_vars(var: &impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
-        let sdk = aws::sdk_config(var)?;
-        Ok(Self {
-            store: Store::from_vars(&sdk, var)?,
-            push: Push::new(&sdk, &ManagementEndpoint::from_vars(var)?),
-            redaction: Redaction::from_vars(var),
-        })
+        Self::with_sdk(&aws::sdk_config(var)?, var)
     }
 
-    /// Folds and pushes a batch, its orders concurrently. A failure is reported for its order's first record, so that
-    /// the others count as done.
+    /// Reads the environment, but for what `sdk` has.
+    ///
+    /// # Errors
+    /// The variable that is missing or wrong.
+    pub fn with_sdk(sdk: &SdkConfig, var: &impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
+        Ok(Self { orders: Orders::with_sdk(sdk, var)?, failures: FailureQueue::from_vars(sdk, var)? })
+    }
+
+    /// Folds and pushes a batch, its orders concurrently. What cannot be folded goes to the failure queue, however often
+    /// it would be tried; what failed for a reason that passes is reported for its order's first record. So each order's
+    /// failure is its own.
     ///
     /// # Errors
     /// [`UnreadableBatch`] if the invocation is none of the change feed's.
     pub async fn handle(&self, invocation: &Value, deadline: Instant) -> Result<BatchResponse, UnreadableBatch> {
-        let mut failures = Vec::new();
+        let mut poison = Vec::new();
         let mut orders: BTreeMap<OrderId, OrderBatch> = BTreeMap::new();
         for record in change_feed::read(invocation)? {
             match record.event {
@@ -108,39 +116,28 @@ impl EventHandler {
                     let first = || OrderBatch { first_sequence_number: record.sequence_number, events: Vec::new() };
                     orders.entry(order_id).or_insert_with(first).events.push(logged);
                 }
-                Err(broken) => {
-                    tracing::error!(key = broken.key, reason = broken.reason, "poison: a record is no event");
-                    failures.push(BatchItemFailure { item_identifier: record.sequence_number });
-                }
+                Err(broken) => poison.push((record.sequence_number, broken)),
             }
         }
-        let worked = orders.into_iter().map(|(order_id, batch)| async move {
-            let done = self.fold_and_push(&order_id, batch.events, deadline).await;
-            done.err().map(|error| {
-                log_failure(&order_id, &error);
-                BatchItemFailure { item_identifier: batch.first_sequence_number }
-            })
-        });
+        let worked = orders.into_iter().map(|(order_id, batch)| self.work_on(order_id, batch, deadline));
         let worked = stream::iter(worked).buffer_unordered(limits::FOLDS_IN_FLIGHT_MAX);
-        failures.extend(worked.filter_map(std::future::ready).collect::<Vec<_>>().await);
+        let mut failures: Vec<_> = worked.filter_map(std::future::ready).collect().await;
+        for (sequence_number, BrokenItem { key, reason }) in poison {
+            let failure = Failure::Poison { key, reason, sequence_number: sequence_number.clone() };
+            failures.extend(self.set_aside(failure, sequence_number).await);
+        }
         Ok(BatchResponse { batch_item_failures: failures })
     }
 
-    /// Rule 1: the projection is written before the subscribers are read.
-    async fn fold_and_push(
-        &self,
-        order_id: &OrderId,
-        events: Vec<LoggedEvent>,
-        deadline: Instant,
-    ) -> Result<(), OrderError> {
-        let folded = self.fold(order_id, events).await?;
-        self.fan_out(order_id, &folded, deadline).await?;
-        Ok(())
+    async fn work_on(&self, order_id: OrderId, batch: OrderBatch, deadline: Instant) -> Option<BatchItemFailure> {
+        let (first, last) = batch.versions();
+        let error = self.orders.fold_and_push(&order_id, batch.events, deadline).await.err()?;
+        let reason = error.reason();
+        if error.is_lasting() {
+            let failure = Failure::not_folded(&order_id, first, last, reason);
+            return self.set_aside(failure, batch.first_sequence_number).await;
+        }
+        tracing::error!(order_id = order_id.as_str(), reason, "the events have to come again");
+        Some(BatchItemFailure { item_identifier: batch.first_sequence_number })
     }
-}
-
-fn log_failure(order_id: &OrderId, error: &OrderError) {
-    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    let causes: Vec<String> = causes.map(ToString::to_string).collect();
-    tracing::error!(order_id = order_id.as_str(), %error, ?causes, "the events have to come again");
 }

@@ -15,7 +15,7 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use protocol::{ErrorCode, ErrorMessage, Message, Request, RequestError};
 use push::{ManagementEndpoint, Push, deadline};
 use serde_json::{Value, json};
-use store::{Store, aws};
+use store::{SdkConfig, Store, aws};
 use tokio::time::Instant;
 
 pub use answers::AnswerError;
@@ -61,10 +61,17 @@ impl Subscribe {
     /// # Errors
     /// The variable that is missing or wrong.
     pub fn from_vars(var: &impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
-        let sdk = aws::sdk_config(var)?;
+        Self::with_sdk(&aws::sdk_config(var)?, var)
+    }
+
+    /// Reads the environment, but for what `sdk` has.
+    ///
+    /// # Errors
+    /// The variable that is missing or wrong.
+    pub fn with_sdk(sdk: &SdkConfig, var: &impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
         Ok(Self {
-            store: Store::from_vars(&sdk, var)?,
-            push: Push::new(&sdk, &ManagementEndpoint::from_vars(var)?),
+            store: Store::from_vars(sdk, var)?,
+            push: Push::new(sdk, &ManagementEndpoint::from_vars(var)?),
             redaction: Redaction::from_vars(var),
         })
     }

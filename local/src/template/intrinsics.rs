@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use crate::queue::queue_url;
+
 /// The account of everything that is emulated.
 pub const ACCOUNT_ID: &str = "000000000000";
 /// The region of everything that is emulated.
@@ -156,7 +158,7 @@ impl<'a> Resolver<'a> {
             "AWS::ApiGatewayV2::Stage" => "StageName",
             "AWS::SQS::Queue" => {
                 let name = self.named(logical_id, properties, "QueueName", depth)?;
-                return Ok(Value::String(format!("https://sqs.{REGION}.amazonaws.com/{ACCOUNT_ID}/{name}")));
+                return Ok(Value::String(queue_url(&name)));
             }
             "AWS::ApiGatewayV2::Api" => return Ok(Value::String(api_id(logical_id))),
             _ => return Ok(Value::String(logical_id.to_owned())),

@@ -38,6 +38,12 @@ impl Version {
         Self(self.0.saturating_add(1))
     }
 
+    /// The version so many events later.
+    #[must_use]
+    pub const fn plus(self, events: u64) -> Self {
+        Self(self.0.saturating_add(events))
+    }
+
     /// The version before this one; [`Version::NONE`] stays.
     #[must_use]
     pub const fn previous(self) -> Self {

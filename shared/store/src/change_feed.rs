@@ -43,17 +43,22 @@ fn record(record: &Value) -> Result<FeedRecord, UnreadableBatch> {
     let change = record.get("dynamodb");
     let sequence_number = change.and_then(|change| change.get("SequenceNumber")).and_then(Value::as_str);
     let sequence_number = sequence_number.ok_or(UnreadableBatch::NoSequenceNumber)?.to_owned();
-    let event = image(change.and_then(|change| change.get("NewImage"))).and_then(|item| item::event::from_item(&item));
+    let image_of = |name: &str| change.and_then(|change| change.get(name)).and_then(item_of);
+    let event = match image_of("NewImage") {
+        Some(item) => item::event::from_item(&item),
+        None => Err(BrokenItem {
+            key: item::event::key_of(&image_of("Keys").unwrap_or_default()),
+            reason: "the record's NewImage is no map of DynamoDB's types".to_owned(),
+        }),
+    };
     Ok(FeedRecord { sequence_number, event })
 }
 
-fn image(image: Option<&Value>) -> Result<Item, BrokenItem> {
-    let broken = |reason: &str| BrokenItem { key: "of a change feed record".to_owned(), reason: reason.to_owned() };
-    let image = image.ok_or_else(|| broken("the record has no NewImage"))?;
-    let attributes: serde_dynamo::Item = serde_json::from_value(image.clone())
-        .map_err(|_not_attributes| broken("the NewImage is no map of DynamoDB's types"))?;
+/// A record's image as an item; `None` if it is none.
+fn item_of(image: &Value) -> Option<Item> {
+    let attributes: serde_dynamo::Item = serde_json::from_value(image.clone()).ok()?;
     let attributes = attributes.into_inner().into_iter();
-    Ok(attributes.map(|(name, value)| (name, AttributeValue::from(value))).collect())
+    Some(attributes.map(|(name, value)| (name, AttributeValue::from(value))).collect())
 }
 
 #[cfg(test)]
@@ -85,9 +90,12 @@ mod tests {
 
     #[test]
     fn a_broken_record_spoils_no_other() {
-        let broken = [json!({"SequenceNumber": "1"}), json!({"SequenceNumber": "2", "NewImage": {"orderId": 7}})];
+        let keys = json!({"orderId": {"S": "guid_1"}, "version": {"N": "2"}});
+        let broken =
+            [json!({"SequenceNumber": "1", "Keys": keys}), json!({"SequenceNumber": "2", "Keys": keys, "NewImage": 7})];
         for change in broken {
-            assert!(read_one(change).unwrap().event.is_err());
+            let broken = read_one(change).unwrap().event.unwrap_err();
+            assert_eq!(broken.key, "orderId=\"guid_1\" version=2");
         }
         let record = read_one(json!({"SequenceNumber": "3", "NewImage": {"orderId": {"S": "guid_1"}}})).unwrap();
         assert_eq!(record.event.unwrap_err().key, "orderId=\"guid_1\" version=?");

@@ -16,6 +16,7 @@ mod store;
 pub mod subscriptions;
 pub mod table_name;
 
+pub use aws_types::SdkConfig;
 pub use clock::now_ms;
 pub use connections::{Connection, Connections};
 pub use error::CallError;

@@ -31,7 +31,12 @@ pub fn to_item(event: &Event, version: Version) -> Result<Item, NotStorable> {
 /// # Errors
 /// [`BrokenItem`] for an item that is no event.
 pub fn from_item(item: &Item) -> Result<LoggedEvent, BrokenItem> {
-    read(item).map_err(|reason| BrokenItem { key: key_text(item, &KEY), reason })
+    read(item).map_err(|reason| BrokenItem { key: key_of(item), reason })
+}
+
+/// The key of an item as a text for people, as far as it can be read.
+pub fn key_of(item: &Item) -> String {
+    key_text(item, &KEY)
 }
 
 /// The version alone, of an item that may hold its key alone.
@@ -40,7 +45,7 @@ pub fn from_item(item: &Item) -> Result<LoggedEvent, BrokenItem> {
 /// [`BrokenItem`] for an item without a version.
 pub fn version_of(item: &Item) -> Result<Version, BrokenItem> {
     let version = number(item, "version").map(Version::new);
-    version.map_err(|reason| BrokenItem { key: key_text(item, &KEY), reason })
+    version.map_err(|reason| BrokenItem { key: key_of(item), reason })
 }
 
 /// The order alone, of an item that may hold its key alone.
@@ -49,7 +54,7 @@ pub fn version_of(item: &Item) -> Result<Version, BrokenItem> {
 /// [`BrokenItem`] for an item without an order id.
 pub fn order_id_of(item: &Item) -> Result<OrderId, BrokenItem> {
     let order_id = text(item, "orderId").and_then(|id| OrderId::new(id).map_err(|invalid| invalid.to_string()));
-    order_id.map_err(|reason| BrokenItem { key: key_text(item, &KEY), reason })
+    order_id.map_err(|reason| BrokenItem { key: key_of(item), reason })
 }
 
 fn read(item: &Item) -> Result<LoggedEvent, String> {

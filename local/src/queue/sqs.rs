@@ -1,0 +1,175 @@
+//! SQS's JSON protocol before the queues.
+//!
+//! Owns: the operations that a sender and an operator need, and their answers on the wire.
+//! Must not know: how messages are kept.
+//! Source: SQS API reference, AWS JSON protocol 1.0: the operation is in `X-Amz-Target`. Signatures are not checked, waiting
+//! for a message (`WaitTimeSeconds`) is not emulated, attributes of messages are not kept.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+use md5::{Digest, Md5};
+use serde_json::{Map, Value, json};
+
+use super::{Message, QueueError, Queues, Received};
+use crate::template::{ACCOUNT_ID, REGION};
+
+const TARGET_PREFIX: &str = "AmazonSQS.";
+
+/// Messages of one `ReceiveMessage`. Source: SQS, 10.
+const RECEIVED_MAX: u64 = 10;
+
+/// How long a received message is hidden. Source: SQS, 30 seconds unless the queue says otherwise.
+const HIDDEN_DEFAULT_S: u64 = 30;
+
+/// An HTTP answer.
+type Answer = Response<Full<Bytes>>;
+
+/// An operation that is not served: status, error code and message.
+struct Refusal(StatusCode, &'static str, String);
+
+impl From<QueueError> for Refusal {
+    fn from(error: QueueError) -> Self {
+        match error {
+            QueueError::NoQueue(_) => {
+                let message = "The specified queue does not exist.".to_owned();
+                Self(StatusCode::BAD_REQUEST, "QueueDoesNotExist", message)
+            }
+            QueueError::File(error) => Self(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", error.to_string()),
+        }
+    }
+}
+
+/// Answers a request; `None` if it is not one of SQS's.
+#[must_use]
+pub fn answer(headers: &HeaderMap, body: &[u8], queues: &Queues) -> Option<Response<Full<Bytes>>> {
+    let target = headers.get("x-amz-target")?.to_str().ok()?;
+    let operation = target.strip_prefix(TARGET_PREFIX)?;
+    let request: Value = serde_json::from_slice(body).unwrap_or_default();
+    Some(match serve(operation, &request, queues) {
+        Ok(answer) => json_answer(StatusCode::OK, &answer),
+        Err(Refusal(status, code, message)) => {
+            let body = json!({"__type": format!("com.amazonaws.sqs#{code}"), "message": message});
+            json_answer(status, &body)
+        }
+    })
+}
+
+fn json_answer(status: StatusCode, body: &Value) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from(body.to_string())));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert("content-type", HeaderValue::from_static("application/x-amz-json-1.0"));
+    answer
+}
+
+fn serve(operation: &str, request: &Value, queues: &Queues) -> Result<Value, Refusal> {
+    let text = |name: &str| request.get(name).and_then(Value::as_str).unwrap_or_default();
+    let number = |name: &str| request.get(name).and_then(Value::as_u64);
+    let queue = text("QueueUrl").rsplit('/').next().unwrap_or_default();
+    match operation {
+        "SendMessage" => {
+            let Message { message_id, body, .. } = queues.send(queue, text("MessageBody"))?;
+            Ok(json!({"MessageId": message_id, "MD5OfMessageBody": md5_of(&body)}))
+        }
+        "ReceiveMessage" => {
+            let messages_max = number("MaxNumberOfMessages").unwrap_or(1).min(RECEIVED_MAX);
+            let hidden = Duration::from_secs(number("VisibilityTimeout").unwrap_or(HIDDEN_DEFAULT_S));
+            let received = queues.receive(queue, usize::try_from(messages_max).unwrap_or(1), hidden)?;
+            if received.is_empty() {
+                return Ok(json!({}));
+            }
+            Ok(json!({"Messages": received.iter().map(received_message).collect::<Vec<_>>()}))
+        }
+        "DeleteMessage" => {
+            let handle = text("ReceiptHandle").to_owned();
+            queues.delete(queue, |message| message.message_id == handle)?;
+            Ok(json!({}))
+        }
+        "PurgeQueue" => {
+            queues.delete(queue, |_message| true)?;
+            Ok(json!({}))
+        }
+        "GetQueueUrl" => {
+            let name = text("QueueName");
+            queues.messages(name)?;
+            Ok(json!({"QueueUrl": queue_url(name)}))
+        }
+        "ListQueues" => Ok(json!({"QueueUrls": queues.names().map(queue_url).collect::<Vec<_>>()})),
+        "GetQueueAttributes" => {
+            let messages = queues.messages(queue)?.len().to_string();
+            let arn = format!("arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{queue}");
+            Ok(json!({"Attributes": {"ApproximateNumberOfMessages": messages, "QueueArn": arn}}))
+        }
+        _ => {
+            let message = format!("{operation} is not emulated");
+            Err(Refusal(StatusCode::BAD_REQUEST, "UnsupportedOperation", message))
+        }
+    }
+}
+
+/// A queue's address, as `Ref` gives it too.
+#[must_use]
+pub fn queue_url(name: &str) -> String {
+    format!("https://sqs.{REGION}.amazonaws.com/{ACCOUNT_ID}/{name}")
+}
+
+fn received_message(received: &Received) -> Value {
+    let Received { message: Message { message_id, sent_at_ms, body }, receives } = received;
+    let attributes = Map::from_iter([
+        ("SentTimestamp".to_owned(), json!(sent_at_ms.to_string())),
+        ("ApproximateReceiveCount".to_owned(), json!(receives.to_string())),
+    ]);
+    json!({
+        "MessageId": message_id, "ReceiptHandle": message_id, "Body": body, "MD5OfBody": md5_of(body),
+        "Attributes": attributes,
+    })
+}
+
+/// Some SDKs compare it with what they sent or got.
+fn md5_of(body: &str) -> String {
+    hex::encode(Md5::digest(body.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    async fn ask(queues: &Queues, operation: &str, request: &Value) -> (u16, Value) {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-amz-target", format!("{TARGET_PREFIX}{operation}").parse().unwrap());
+        let answer = answer(&headers, request.to_string().as_bytes(), queues).unwrap();
+        let status = answer.status().as_u16();
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_is_sent_is_received_and_deleted() {
+        let queues = Queues::open(None, ["q".to_owned()]).unwrap();
+        let url = queue_url("q");
+        let (status, sent) = ask(&queues, "SendMessage", &json!({"QueueUrl": url, "MessageBody": "hello"})).await;
+        assert_eq!((status, &sent["MD5OfMessageBody"]), (200, &json!("5d41402abc4b2a76b9719d911017c592")));
+        let (_, received) = ask(&queues, "ReceiveMessage", &json!({"QueueUrl": url})).await;
+        let message = &received["Messages"][0];
+        assert_eq!((&message["Body"], &message["MessageId"]), (&json!("hello"), &sent["MessageId"]));
+        let (_, again) = ask(&queues, "ReceiveMessage", &json!({"QueueUrl": url})).await;
+        assert_eq!(again, json!({}));
+        ask(&queues, "DeleteMessage", &json!({"QueueUrl": url, "ReceiptHandle": message["ReceiptHandle"]})).await;
+        let (_, attributes) = ask(&queues, "GetQueueAttributes", &json!({"QueueUrl": url})).await;
+        assert_eq!(attributes["Attributes"]["ApproximateNumberOfMessages"], "0");
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_is_an_error_by_name() {
+        let queues = Queues::open(None, ["q".to_owned()]).unwrap();
+        let (status, error) = ask(&queues, "GetQueueUrl", &json!({"QueueName": "r"})).await;
+        assert_eq!((status, &error["__type"]), (400, &json!("com.amazonaws.sqs#QueueDoesNotExist")));
+        let (status, error) = ask(&queues, "TagQueue", &json!({})).await;
+        assert_eq!((status, &error["__type"]), (400, &json!("com.amazonaws.sqs#UnsupportedOperation")));
+        assert!(answer(&HeaderMap::new(), b"", &queues).is_none(), "another service's request");
+    }
+}
