@@ -71,6 +71,9 @@ pub(crate) struct Up {
     /// Run this CloudFormation template (JSON) instead of Foldcast's own
     #[arg(long, value_name = "FILE")]
     pub(crate) template: Option<PathBuf>,
+    /// Let go wrong what this script (JSON) says, as it does on AWS now and then
+    #[arg(long, value_name = "FILE")]
+    pub(crate) faults: Option<PathBuf>,
     /// Run the template's authorizer, if it has one
     #[arg(long, conflicts_with = "no_auth")]
     pub(crate) auth: bool,

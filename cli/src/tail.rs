@@ -10,15 +10,25 @@ use std::{io::Write, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use futures_util::{SinkExt, StreamExt};
-use protocol::{Message, parts::Assembler};
-use tokio::{net::TcpStream, time};
+use protocol::{ErrorCode, Message, parts::Assembler};
+use tokio::{
+    net::TcpStream,
+    time::{self, Instant},
+};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite};
 
 use crate::{args, failure::Failure};
 use orders::{Orders, Taken};
 
-/// API Gateway closes a connection on which nothing was said for 10 minutes.
-const PING_EVERY: Duration = Duration::from_secs(5 * 60);
+/// How often the gateway is asked for a sign of life. API Gateway closes a connection on which nothing was said for 10
+/// minutes, and a connection can be dead without a close.
+const PING_EVERY: Duration = Duration::from_secs(60);
+
+/// How long any message may take to come after a ping; then the connection is dead.
+const PONG_TIME_OUT: Duration = Duration::from_secs(10);
+
+/// How long a subscribe that failed is not said again.
+const ASK_AGAIN_PAUSE: Duration = Duration::from_secs(1);
 
 /// The longest pause before a reconnect, and the first; it doubles, with full jitter.
 const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(10);
@@ -83,7 +93,9 @@ async fn reconnect(address: &str) -> Socket {
 async fn follow(socket: &mut Socket, orders: &mut Orders, printer: &mut Printer) -> End {
     let mut assembler = Assembler::default();
     let mut due = orders.subscribe_all();
-    let mut ping = time::interval_at(time::Instant::now() + PING_EVERY, PING_EVERY);
+    let mut ping = time::interval_at(Instant::now() + PING_EVERY, PING_EVERY);
+    let mut pong_by = None;
+    let mut ask_again_at = None;
     loop {
         for text in due.drain(..) {
             if socket.send(tungstenite::Message::text(text)).await.is_err() {
@@ -94,9 +106,17 @@ async fn follow(socket: &mut Socket, orders: &mut Orders, printer: &mut Printer)
             received = socket.next() => received,
             _ = ping.tick() => {
                 due.push(r#"{"action":"ping"}"#.to_owned());
+                pong_by = Some(Instant::now() + PONG_TIME_OUT);
                 continue;
             }
+            () = at(ask_again_at) => {
+                due.extend(orders.subscribe_unanswered());
+                ask_again_at = None;
+                continue;
+            }
+            () = at(pong_by) => return End::Lost,
         };
+        pong_by = None;
         let text = match received {
             Some(Ok(tungstenite::Message::Text(text))) => text,
             Some(Ok(_)) => continue,
@@ -107,6 +127,9 @@ async fn follow(socket: &mut Socket, orders: &mut Orders, printer: &mut Printer)
             Ok(Some(whole)) => {
                 let taken = take(orders, whole);
                 due.extend(taken.ask);
+                if taken.failed {
+                    ask_again_at = Some(Instant::now() + ASK_AGAIN_PAUSE);
+                }
                 if printer.print(&taken.lines).is_err() || printer.is_done() {
                     return End::Done;
                 }
@@ -116,16 +139,26 @@ async fn follow(socket: &mut Socket, orders: &mut Orders, printer: &mut Printer)
     }
 }
 
-/// What a message leads to. API Gateway's own frames, such as an internal error, are no messages of ours, and are lines
-/// all the same.
+/// Ends at an instant, if there is one.
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What a message leads to. An internal error, and API Gateway's own frames, say that a subscribe failed, which is said
+/// again; every other error is a line.
 fn take(orders: &mut Orders, whole: String) -> Taken {
+    let failed = Taken { failed: true, ..Taken::default() };
     match Message::read(&whole) {
         Ok(Message::Update(update)) => orders.accept(&update),
         Ok(Message::Pong) => Taken::default(),
+        Ok(Message::Error(error)) if error.code == ErrorCode::Internal => failed,
         Ok(message @ (Message::History(_) | Message::Unsubscribed(_) | Message::Error(_))) => {
-            Taken { lines: vec![message.text()], ask: None }
+            Taken { lines: vec![message.text()], ..Taken::default() }
         }
-        Err(_foreign) => Taken { lines: vec![whole], ask: None },
+        Err(_foreign) => failed,
     }
 }
 

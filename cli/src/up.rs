@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, fs, io::IsTerminal, net::IpAddr, path::PathBuf, sync::Arc, time::Instant};
 
 use anyhow::{Context as _, anyhow};
-use local::{Data, Stack, StackOptions};
+use local::{Data, Faults, Stack, StackOptions};
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -68,6 +68,7 @@ fn stack_options(options: args::Up) -> Result<StackOptions, Failure> {
         dynamodb_port: options.dynamodb_port,
         data: if options.ephemeral { Data::Ephemeral } else { Data::Folder(options.data) },
         commands: Arc::new(commands),
+        faults: faults(options.faults.as_ref())?,
         environment: HANDED_ON.iter().filter_map(|name| Some(((*name).to_owned(), var(name)?))).collect(),
     })
 }
@@ -78,6 +79,14 @@ fn template(file: Option<&PathBuf>) -> Result<Value, Failure> {
     let text = text.map_err(Failure::usage)?;
     serde_json::from_str(&text)
         .map_err(|error| Failure::usage(anyhow!("the template {} is not JSON: {error}", file.display())))
+}
+
+/// What goes wrong, by a script; without one nothing does.
+fn faults(file: Option<&PathBuf>) -> Result<Faults, Failure> {
+    let Some(file) = file else { return Ok(Faults::default()) };
+    let text = fs::read_to_string(file).with_context(|| format!("cannot read the faults {}", file.display()));
+    let faults = Faults::read(&text.map_err(Failure::usage)?);
+    faults.map_err(|error| Failure::usage(anyhow!("the faults {}: {error}", file.display())))
 }
 
 /// The log goes to stderr; `RUST_LOG` chooses what is in it.

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use crate::{
     application::EventSourceMapping,
     dynamodb::{ChangeFeed, Position},
+    faults::Faults,
     lambda::{Functions, InvokeError, uuid},
     limits,
     queue::Queues,
@@ -34,11 +35,14 @@ use record::Record;
 pub(crate) struct EventSource {
     pub(crate) mapping: EventSourceMapping,
     pub(crate) function_name: String,
+    /// The function's `Handler`, by which faults name it.
+    pub(crate) handler: String,
     pub(crate) feed: ChangeFeed,
     pub(crate) functions: Arc<Functions>,
     pub(crate) queues: Arc<Queues>,
     pub(crate) checkpoint: Checkpoint,
     pub(crate) stopped: watch::Receiver<bool>,
+    pub(crate) faults: Faults,
 }
 
 /// Why the rest of a batch is not worked on.
@@ -115,6 +119,7 @@ impl EventSource {
                 batch.records.iter().map(|record| record.sequence_number.as_str()).collect();
             let bisect = self.mapping.bisect;
             match decide(&sequence_numbers, &outcome, self.mapping.report_batch_item_failures, bisect) {
+                Decision::Done if self.faults.duplicates_batch(&self.handler) => due.push(batch),
                 Decision::Done => self.checkpoint.write(&last)?,
                 Decision::Continue { from, split } => {
                     if let Some(done) = from.checked_sub(1).and_then(|index| batch.records.get(index)) {
@@ -142,6 +147,9 @@ impl EventSource {
     async fn invoke(&self, records: &[Record]) -> Outcome {
         let records: Vec<&Value> = records.iter().map(|record| &record.json).collect();
         let payload = Bytes::from(json!({"Records": records}).to_string());
+        if let Some(delay) = self.faults.delays_batch(&self.handler) {
+            tokio::time::sleep(delay).await;
+        }
         match self.functions.invoke(&self.mapping.function, payload).await {
             Ok(reply) => Outcome::Replied(serde_json::from_slice(&reply).unwrap_or(Value::Null)),
             Err(error) => {

@@ -17,7 +17,11 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 
-use crate::{application::Function, limits};
+use crate::{
+    application::Function,
+    faults::{Faults, Upstream},
+    limits,
+};
 pub(crate) use environment::CREDENTIAL;
 pub(crate) use runtime_api::uuid;
 use sandbox::Sandbox;
@@ -81,19 +85,28 @@ struct Pool {
     function: Function,
     command: Command,
     environment: Vec<(String, String)>,
+    /// What may kill the sandboxes at their calls, if something may.
+    watched: Option<(Faults, Upstream)>,
     /// Sandboxes that wait for an invocation; the one that served last is taken first.
     idle: Mutex<Vec<Sandbox>>,
     slots: Semaphore,
 }
 
 impl Functions {
-    /// Takes the functions of a template; `extra` are variables that all of them get.
-    pub(crate) fn new(functions: Vec<(Function, Command)>, extra: &[(String, String)]) -> Self {
+    /// Takes the functions of a template; `extra` are variables that all of them get. Those that `faults` may kill call
+    /// `upstream` through an interception.
+    pub(crate) fn new(
+        functions: Vec<(Function, Command)>,
+        extra: &[(String, String)],
+        faults: &Faults,
+        upstream: &Upstream,
+    ) -> Self {
         let pool = |(function, command): (Function, Command)| {
             let environment = environment::of(&function, extra);
             let slots = Semaphore::new(limits::SANDBOXES_PER_FUNCTION_MAX);
             let logical_id = function.logical_id.clone();
-            (logical_id, Arc::new(Pool { function, command, environment, idle: Mutex::default(), slots }))
+            let watched = faults.watches(&function.handler).then(|| (faults.clone(), upstream.clone()));
+            (logical_id, Arc::new(Pool { function, command, environment, watched, idle: Mutex::default(), slots }))
         };
         Self { pools: functions.into_iter().map(pool).collect() }
     }
@@ -123,7 +136,7 @@ impl Pool {
         let slot = self.slots.acquire().await.ok();
         let mut sandbox = match self.idle() {
             Some(sandbox) => sandbox,
-            None => Sandbox::start(&self.function, &self.command, &self.environment).await?,
+            None => Sandbox::start(&self.function, &self.command, &self.environment, self.watched.as_ref()).await?,
         };
         let reply = sandbox.invoke(&self.function, payload).await;
         match &reply {

@@ -7,6 +7,7 @@
 pub mod application;
 mod dynamodb;
 mod event_source;
+pub mod faults;
 pub mod lambda;
 mod limits;
 pub mod queue;
@@ -15,5 +16,6 @@ pub mod template;
 pub mod websocket_api;
 
 pub use application::Function;
+pub use faults::Faults;
 pub use lambda::{Command, Commands};
 pub use stack::{Data, Stack, StackOptions, StartError};

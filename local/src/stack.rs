@@ -21,6 +21,7 @@ use crate::{
     application::{Application, EventSourceMapping},
     dynamodb::DynamoDb,
     event_source::{Checkpoint, EventSource},
+    faults::{Faults, Upstream},
     lambda::{CREDENTIAL, Commands, Functions},
     limits,
     queue::{self, Queues},
@@ -46,6 +47,8 @@ pub struct StackOptions {
     pub commands: Commands,
     /// Variables that every function gets, such as `PATH`.
     pub environment: Vec<(String, String)>,
+    /// What goes wrong, and when.
+    pub faults: Faults,
 }
 
 /// Where the data is.
@@ -130,16 +133,26 @@ impl Stack {
             ("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI".to_owned(), format!("http://{address}/{}", api.stage)),
             ("AWS_ENDPOINT_URL_SQS".to_owned(), format!("http://{address}")),
         ]);
-        let functions = Arc::new(Functions::new(programs, &environment));
+        let upstream = Upstream { dynamodb: dynamodb_address, gateway: address, stage: api.stage.clone() };
+        let faults = options.faults;
+        let functions = Arc::new(Functions::new(programs, &environment, &faults, &upstream));
         let tables = application.tables.values();
         let dynamodb = DynamoDb::start(folder, tables, dynamodb_listener).map_err(StartError::Tables)?;
         let queues =
             Arc::new(Queues::open(folder, application.queues.clone()).map_err(|source| folder_error(folder, source))?);
         let (stop, stopped) = watch::channel(false);
+        let wires = Wires {
+            application: &application,
+            dynamodb: &dynamodb,
+            functions: &functions,
+            queues: &queues,
+            folder,
+            stopped: &stopped,
+            faults: &faults,
+        };
         let mut event_sources = Vec::new();
         for mapping in application.mappings.values() {
-            let event_source = event_source(mapping, &application, &dynamodb, &functions, &queues, folder, &stopped)?;
-            event_sources.push(tokio::spawn(event_source.run()));
+            event_sources.push(tokio::spawn(wires.event_source(mapping)?.run()));
         }
         let credentials =
             Credentials { access_key_id: CREDENTIAL.to_owned(), secret_access_key: CREDENTIAL.to_owned() };
@@ -156,7 +169,7 @@ impl Stack {
             routes: routes.collect(),
             stage_variables: api.stage_variables.clone(),
         };
-        let gateway = Gateway::serve_beside(listener, served, credentials, Limits::default(), beside(&queues));
+        let gateway = Gateway::serve_beside(listener, served, credentials, Limits::default(), beside(&queues), faults);
         let (warnings, stage) = (application.warnings, api.stage);
         Ok(Self {
             gateway,
@@ -254,25 +267,33 @@ fn lock(folder: &Path) -> Result<File, StartError> {
     Ok(file)
 }
 
-fn event_source(
-    mapping: &EventSourceMapping,
-    application: &Application,
-    dynamodb: &DynamoDb,
-    functions: &Arc<Functions>,
-    queues: &Arc<Queues>,
-    folder: Option<&Path>,
-    stopped: &watch::Receiver<bool>,
-) -> Result<EventSource, StartError> {
-    let function = application.functions.get(&mapping.function);
-    Ok(EventSource {
-        mapping: mapping.clone(),
-        function_name: function.map(|function| function.name.clone()).unwrap_or_default(),
-        feed: dynamodb.change_feed(&mapping.table).map_err(StartError::Tables)?,
-        functions: Arc::clone(functions),
-        queues: Arc::clone(queues),
-        checkpoint: Checkpoint::new(folder.map(|folder| folder.join("checkpoints").join(&mapping.logical_id))),
-        stopped: stopped.clone(),
-    })
+/// What the event sources are made of.
+struct Wires<'a> {
+    application: &'a Application,
+    dynamodb: &'a DynamoDb,
+    functions: &'a Arc<Functions>,
+    queues: &'a Arc<Queues>,
+    folder: Option<&'a Path>,
+    stopped: &'a watch::Receiver<bool>,
+    faults: &'a Faults,
+}
+
+impl Wires<'_> {
+    fn event_source(&self, mapping: &EventSourceMapping) -> Result<EventSource, StartError> {
+        let function = self.application.functions.get(&mapping.function);
+        let checkpoint = self.folder.map(|folder| folder.join("checkpoints").join(&mapping.logical_id));
+        Ok(EventSource {
+            mapping: mapping.clone(),
+            function_name: function.map(|function| function.name.clone()).unwrap_or_default(),
+            handler: function.map(|function| function.handler.clone()).unwrap_or_default(),
+            feed: self.dynamodb.change_feed(&mapping.table).map_err(StartError::Tables)?,
+            functions: Arc::clone(self.functions),
+            queues: Arc::clone(self.queues),
+            checkpoint: Checkpoint::new(checkpoint),
+            stopped: self.stopped.clone(),
+            faults: self.faults.clone(),
+        })
+    }
 }
 
 /// A function as the WebSocket API invokes it.

@@ -29,6 +29,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
+use crate::faults::Faults;
 pub use limits::Limits;
 use registry::Registry;
 use route_selection::RouteSelection;
@@ -108,6 +109,7 @@ struct Shared {
     selection: RouteSelection,
     registry: Registry,
     beside: Beside,
+    faults: Faults,
 }
 
 type Answer = Response<Full<Bytes>>;
@@ -116,10 +118,10 @@ impl Gateway {
     /// Serves a stage on a listener until it is stopped.
     #[must_use]
     pub fn serve(listener: TcpListener, api: Api, credentials: Credentials, limits: Limits) -> Self {
-        Self::serve_beside(listener, api, credentials, limits, Arc::new(|_head, _body| None))
+        Self::serve_beside(listener, api, credentials, limits, Arc::new(|_head, _body| None), Faults::default())
     }
 
-    /// Serves a stage and other services on a listener until it is stopped.
+    /// Serves a stage and other services on a listener until it is stopped; `faults` strike its connections.
     #[must_use]
     pub fn serve_beside(
         listener: TcpListener,
@@ -127,11 +129,12 @@ impl Gateway {
         credentials: Credentials,
         limits: Limits,
         beside: Beside,
+        faults: Faults,
     ) -> Self {
         let (stop, stopped) = watch::channel(false);
         let selection = RouteSelection::parse(&api.route_selection_expression);
         let registry = Registry::default();
-        let shared = Arc::new(Shared { api, credentials, limits, selection, registry, beside });
+        let shared = Arc::new(Shared { api, credentials, limits, selection, registry, beside, faults });
         let accepting = tokio::spawn(accept(listener, shared, stopped));
         Self { stop, accepting }
     }

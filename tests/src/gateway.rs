@@ -13,6 +13,7 @@ use event_handler::{BatchResponse, EventHandler};
 use futures_util::FutureExt;
 use http::request::Parts;
 use local::{
+    Faults,
     queue::{self, Queues},
     websocket_api::{Api, Credentials, Gateway, Integration, IntegrationError, Limits, Route},
 };
@@ -71,7 +72,7 @@ impl InProcess {
         let queues = Arc::new(Queues::open(None, [FAILURE_QUEUE.to_owned()]).unwrap());
         let sqs = Arc::clone(&queues);
         let beside = Arc::new(move |head: &Parts, body: Bytes| queue::answer(&head.headers, &body, &sqs));
-        let gateway = Gateway::serve_beside(listener, api, credentials, limits, beside);
+        let gateway = Gateway::serve_beside(listener, api, credentials, limits, beside, Faults::default());
         let direct = variables(engine.url.clone());
         let store = Store::from_vars(&sdk_config(&direct).unwrap(), &direct).unwrap();
         let handler = EventHandler::from_vars(&var).unwrap();

@@ -25,6 +25,8 @@ pub(super) struct Taken {
     pub(super) lines: Vec<String>,
     /// What to send.
     pub(super) ask: Option<String>,
+    /// Whether something that was asked failed, and has to be asked again.
+    pub(super) failed: bool,
 }
 
 impl Orders {
@@ -39,7 +41,17 @@ impl Orders {
 
     /// The messages that subscribe to every order, from where it stands.
     pub(super) fn subscribe_all(&mut self) -> Vec<String> {
-        let wanted: Vec<Value> = self.0.iter_mut().map(|(order_id, follower)| wanted(order_id, follower)).collect();
+        self.subscribe(|_follower| true)
+    }
+
+    /// The messages that subscribe to the orders whose answer is due.
+    pub(super) fn subscribe_unanswered(&mut self) -> Vec<String> {
+        self.subscribe(Follower::awaits_answer)
+    }
+
+    fn subscribe(&mut self, is_wanted: impl Fn(&Follower) -> bool) -> Vec<String> {
+        let wanted = self.0.iter_mut().filter(|(_, follower)| is_wanted(follower));
+        let wanted: Vec<Value> = wanted.map(|(order_id, follower)| wanted_of(order_id, follower)).collect();
         wanted
             .chunks(ORDERS_PER_SUBSCRIBE)
             .map(|orders| json!({"action": "subscribe", "orders": orders}).to_string())
@@ -56,12 +68,12 @@ impl Orders {
         };
         let ask = follower
             .must_resume()
-            .then(|| json!({"action": "subscribe", "orders": [wanted(&update.order_id, follower)]}).to_string());
-        Taken { lines, ask }
+            .then(|| json!({"action": "subscribe", "orders": [wanted_of(&update.order_id, follower)]}).to_string());
+        Taken { lines, ask, failed: false }
     }
 }
 
-fn wanted(order_id: &OrderId, follower: &mut Follower) -> Value {
+fn wanted_of(order_id: &OrderId, follower: &mut Follower) -> Value {
     follower.asked();
     let order_id = order_id.as_str();
     match follower.since() {
@@ -139,5 +151,10 @@ mod tests {
         assert!(taken.lines.is_empty());
         let asked = taken.ask.unwrap();
         assert_eq!(asked, r#"{"action":"subscribe","orders":[{"orderId":"o","since":0}]}"#);
+        assert_eq!(orders.subscribe_unanswered(), [asked.as_str()], "an answer that failed is asked for again");
+        orders.accept(&update(&json!({
+            "type": "update", "orderId": "o", "version": 2, "events": [event(1), event(2)], "projection": {},
+        })));
+        assert!(orders.subscribe_unanswered().is_empty());
     }
 }

@@ -14,12 +14,17 @@ use tokio::{
 };
 
 use super::{Command, InvokeError, runtime_api::RuntimeApi};
-use crate::{application::Function, limits};
+use crate::{
+    application::Function,
+    faults::{Faults, Interception, Upstream},
+    limits,
+};
 
 /// A started process; it is killed when it is dropped.
 pub(super) struct Sandbox {
     process: Child,
     runtime_api: RuntimeApi,
+    interception: Option<Interception>,
 }
 
 impl Sandbox {
@@ -28,14 +33,23 @@ impl Sandbox {
         function: &Function,
         command: &Command,
         environment: &[(String, String)],
+        watched: Option<&(Faults, Upstream)>,
     ) -> Result<Self, InvokeError> {
         let not_started = |reason: String| InvokeError::NotStarted { function: function.name.clone(), reason };
         let mut runtime_api = RuntimeApi::start().await.map_err(|error| not_started(error.to_string()))?;
+        let interception = match watched {
+            Some((faults, upstream)) => {
+                let started = Interception::start(&function.handler, faults, upstream).await;
+                Some(started.map_err(|error| not_started(error.to_string()))?)
+            }
+            None => None,
+        };
         let process = Process::new(&command.program)
             .args(&command.args)
             .env_clear()
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .env("AWS_LAMBDA_RUNTIME_API", runtime_api.address().to_string())
+            .envs(interception.iter().flat_map(Interception::variables))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -46,7 +60,7 @@ impl Sandbox {
         forward(function, process.stderr.take());
         let failed = tokio::select! {
             ready = timeout(limits::INIT_TIME_OUT, runtime_api.ready()) => match ready {
-                Ok(Ok(())) => return Ok(Self { process, runtime_api }),
+                Ok(Ok(())) => return Ok(Self { process, runtime_api, interception }),
                 Ok(Err(error_type)) => error_type,
                 Err(_) => "it asked for no invocation within the init time-out".to_owned(),
             },
@@ -65,6 +79,12 @@ impl Sandbox {
         let name = || function.name.clone();
         let deadline = Instant::now() + function.time_out;
         let reply = self.runtime_api.invoke(&function.name, payload, function.time_out);
+        let killed = async {
+            match &self.interception {
+                Some(interception) => interception.killed().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             reply = reply => reply.map_err(|error| InvokeError::FunctionError {
                 function: name(),
@@ -72,6 +92,7 @@ impl Sandbox {
                 body: error.body,
             }),
             ended = self.process.wait() => Err(InvokeError::Exited { function: name(), status: describe(ended) }),
+            () = killed => Err(InvokeError::Exited { function: name(), status: "killed by a fault".to_owned() }),
             () = sleep_until(deadline) => Err(InvokeError::TimedOut { function: name() }),
         }
     }

@@ -75,7 +75,7 @@ where
         let context = &handle.context;
         shared.registry.remove(&context.connection_id);
         tracing::info!(connection_id = context.connection_id, status_code = ended.status_code, "disconnected");
-        if let Some(route) = shared.api.routes.get("$disconnect") {
+        if let Some(route) = shared.api.routes.get("$disconnect").filter(|_| !shared.faults.misses_disconnect()) {
             let event = event::disconnect(&shared.api, context, ended.status_code, &ended.reason);
             if let Err(error) = invoke(&shared.limits, route, event.json).await {
                 tracing::warn!(connection_id = context.connection_id, %error, "$disconnect failed");
@@ -111,7 +111,13 @@ async fn run(socket: Socket, handle: &Handle, due: mpsc::Receiver<Outbound>, sha
                 Ended { status_code: code.into(), reason: reason.to_owned() }
             }
         },
+        () = handle.is_lost() => Ended::lost(),
         () = handle.must_end() => {
+            if handle.is_dead() {
+                // The close frame does not get through: the socket ends when its browser gives it up.
+                drop(reading.await);
+                return Ended::lost();
+            }
             // The close frame leaves, and the browser answers it; one that reads nothing is not waited for.
             let (ended, _) = time::timeout(close_time_out, &mut writing).await.ok().unzip();
             time::timeout(close_time_out, reading).await.ok();
@@ -149,6 +155,8 @@ async fn write(
 ) -> (Ended, SplitSink<Socket, Message>) {
     while let Some(outbound) = due.recv().await {
         match outbound {
+            // A dead connection takes nothing, and its sender hears nothing.
+            Outbound::Text(..) if handle.is_dead() => std::future::pending().await,
             Outbound::Text(text, taken) => {
                 if sink.send(Message::text(text)).await.is_err() {
                     break;
@@ -184,6 +192,7 @@ async fn read(mut stream: SplitStream<Socket>, handle: &Handle, shared: &Arc<Sha
             () = idle(handle, shared.limits.idle_max) => break End::MustClose(CloseCode::Away, "Going away"),
         };
         match message {
+            Some(Ok(Message::Text(_))) if handle.is_dead() => {}
             Some(Ok(Message::Text(text))) => {
                 handle.touch();
                 // The semaphore is never closed.

@@ -14,9 +14,11 @@ use serde_json::{Map, json};
 use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 use tokio::{
     sync::{mpsc::error::TrySendError, oneshot},
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+use crate::faults::PostFault;
 
 use super::{
     Answer, Limits, Shared, ids,
@@ -50,7 +52,13 @@ pub(super) async fn answer(request: Request<Incoming>, connection_id: &str, shar
     }
     let Some(handle) = shared.registry.get(&connection_id) else { return gone() };
     match parts.method {
-        Method::POST => post(&handle, String::from_utf8_lossy(&body).into_owned(), &shared.limits).await,
+        Method::POST => {
+            let text = String::from_utf8_lossy(&body).into_owned();
+            match shared.faults.post() {
+                None => post(&handle, text, &shared.limits).await,
+                Some(fault) => post_with(fault, &handle, text, &shared.limits).await,
+            }
+        }
         Method::GET => get(&handle),
         Method::DELETE => delete(&handle, shared),
         _ => reply::forbidden(),
@@ -65,8 +73,53 @@ fn limit_exceeded() -> Answer {
     reply::typed(reply::empty(StatusCode::TOO_MANY_REQUESTS), "LimitExceededException")
 }
 
+/// What AWS answers on a bad day.
+async fn post_with(fault: PostFault, handle: &Handle, text: String, limits: &Limits) -> Answer {
+    match fault {
+        PostFault::Throttle => limit_exceeded(),
+        PostFault::Fail { delivered } => {
+            if delivered {
+                post(handle, text, limits).await;
+            }
+            reply::error(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError", "Internal server error")
+        }
+        PostFault::Hang { delivered } => {
+            if delivered {
+                post(handle, text, limits).await;
+            }
+            no_answer(limits).await
+        }
+        PostFault::Lose => {
+            handle.lose();
+            reply::empty(StatusCode::OK)
+        }
+        PostFault::Delay(delay) => {
+            let handle = handle.clone();
+            tokio::spawn(async move {
+                sleep(delay).await;
+                // A browser that left meanwhile has lost the message, as it would have anyway.
+                handle.outbound.send(Outbound::Text(text, None)).await.ok();
+            });
+            reply::empty(StatusCode::OK)
+        }
+        PostFault::Dead => {
+            handle.die();
+            post(handle, text, limits).await
+        }
+    }
+}
+
+/// The caller's patience ends first, and with it this.
+async fn no_answer(limits: &Limits) -> Answer {
+    sleep(limits.life_max).await;
+    reply::empty(StatusCode::GATEWAY_TIMEOUT)
+}
+
 /// Answers when the browser's socket has taken the message, so that one POST after the other keeps their order.
 async fn post(handle: &Handle, text: String, limits: &Limits) -> Answer {
+    if handle.is_dead() {
+        return no_answer(limits).await;
+    }
     let (taken, is_taken) = oneshot::channel();
     match handle.outbound.try_send(Outbound::Text(text, Some(taken))) {
         Ok(()) => {}

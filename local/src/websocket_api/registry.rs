@@ -8,7 +8,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
 };
 
@@ -35,6 +35,10 @@ pub(super) struct Handle {
     last_active_ms: Arc<AtomicI64>,
     /// Told when the connection has to end even if its browser reads nothing.
     ending: Arc<Notify>,
+    /// Told when the connection is lost without a word.
+    lost: Arc<Notify>,
+    /// Whether the browser is out of reach, and the connection has not noticed.
+    dead: Arc<AtomicBool>,
 }
 
 /// All open connections by their ids.
@@ -53,7 +57,14 @@ impl Default for Registry {
 
 impl Handle {
     pub(super) fn new(context: ConnectionContext, outbound: mpsc::Sender<Outbound>) -> Self {
-        Self { context, outbound, last_active_ms: Arc::new(AtomicI64::new(now_ms())), ending: Arc::default() }
+        Self {
+            context,
+            outbound,
+            last_active_ms: Arc::new(AtomicI64::new(now_ms())),
+            ending: Arc::default(),
+            lost: Arc::default(),
+            dead: Arc::default(),
+        }
     }
 
     /// Closes the connection, a browser that reads nothing after a short while.
@@ -66,6 +77,25 @@ impl Handle {
     /// Ends when the connection has to.
     pub(super) async fn must_end(&self) {
         self.ending.notified().await;
+    }
+
+    /// Loses the connection without a close frame, and with it whatever its socket has not taken.
+    pub(super) fn lose(&self) {
+        self.lost.notify_one();
+    }
+
+    /// Ends when the connection is lost.
+    pub(super) async fn is_lost(&self) {
+        self.lost.notified().await;
+    }
+
+    /// Puts the browser out of reach: nothing gets through in either direction, and no side is told.
+    pub(super) fn die(&self) {
+        self.dead.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::Relaxed)
     }
 
     pub(super) fn touch(&self) {

@@ -50,6 +50,7 @@ fn options(template: Value) -> StackOptions {
         dynamodb_port: 0,
         data: Data::Ephemeral,
         commands: Arc::new(move |function| (function.handler == "echo").then(|| command.clone())),
+        faults: local::Faults::default(),
         environment: Vec::new(),
     }
 }

@@ -80,6 +80,12 @@ impl Follower {
         self.awaits_answer = false;
     }
 
+    /// Whether a subscribe was sent whose answer is due. One that failed has to be sent again.
+    #[must_use]
+    pub fn awaits_answer(&self) -> bool {
+        self.awaits_answer
+    }
+
     /// Takes an update of this order.
     pub fn accept(&mut self, update: &Update) -> Step {
         self.seen = if update.reset { update.version } else { self.seen.max(update.version) };
