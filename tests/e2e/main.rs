@@ -3,11 +3,14 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
 mod append;
+mod faults;
 mod large;
 mod messages;
 mod pipeline;
 mod poison;
+mod power_cut;
 mod restart;
+mod tail;
 mod up;
 
 use serde_json::Value;

@@ -43,7 +43,7 @@ async fn what_was_appended_before_a_power_cut_is_folded_after_it() {
 fn a_tail_goes_on_after_a_power_cut_without_a_gap_or_a_double() {
     let folder = TempDir::new().unwrap();
     let stack = Stack::start(Data::Folder(folder.path()));
-    let port = stack.websocket_url.rsplit(':').next().unwrap().split('/').next().unwrap().parse().unwrap();
+    let port = stack.port();
     let tail = ["tail", "guid_123", "--since", "0", "--count", "4"];
     let mut tail = stack.command(&tail).stderr(Stdio::inherit()).spawn().unwrap();
     append_example(&stack);

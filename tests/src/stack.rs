@@ -47,12 +47,23 @@ impl Stack {
     /// Starts a stack whose browsers come to this port.
     #[must_use]
     pub fn start_on(port: u16, data: Data<'_>) -> Self {
-        let mut command = Command::new(binary());
-        command.args(["up", "--port", &port.to_string(), "--dynamodb-port", "0"]);
-        match data {
-            Data::Ephemeral => command.arg("--ephemeral"),
-            Data::Folder(folder) => command.arg("--data").arg(folder),
-        };
+        let mut command = up(data);
+        command.args(["--port", &port.to_string(), "--dynamodb-port", "0"]);
+        Self::ready(command)
+    }
+
+    /// Starts a stack in memory on which goes wrong what the script says.
+    #[must_use]
+    pub fn start_with_faults(script: &Value) -> Self {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(script.to_string().as_bytes()).unwrap();
+        let mut command = up(Data::Ephemeral);
+        command.args(["--port", "0", "--dynamodb-port", "0", "--faults"]).arg(file.path());
+        Self::ready(command)
+    }
+
+    /// Starts a stack and waits until it is ready.
+    fn ready(mut command: Command) -> Self {
         let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let mut stack =
@@ -68,6 +79,12 @@ impl Stack {
                 _ => {}
             }
         }
+    }
+
+    /// The port for browsers.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.websocket_url.rsplit(':').next().and_then(|rest| rest.split('/').next()).unwrap().parse().unwrap()
     }
 
     /// Ends the stack as a user does, and waits for its clean end.
@@ -144,6 +161,16 @@ impl Drop for Stack {
         self.process.kill().ok();
         self.process.wait().ok();
     }
+}
+
+fn up(data: Data<'_>) -> Command {
+    let mut command = Command::new(binary());
+    command.arg("up");
+    match data {
+        Data::Ephemeral => command.arg("--ephemeral"),
+        Data::Folder(folder) => command.arg("--data").arg(folder),
+    };
+    command
 }
 
 /// The binary of this checkout: built if it is not, since a test's own build does not include other packages' binaries.

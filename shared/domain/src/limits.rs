@@ -48,10 +48,14 @@ pub const PUSHES_IN_FLIGHT_MAX: usize = 64;
 
 /// Longest wait for one push. A POST to a browser that vanished without a word can hang for seconds.
 /// Source: aws-sdk-js-v3 #6896, go-v2 #1534.
-pub const PUSH_TIME_OUT: Duration = Duration::from_secs(3);
+pub const PUSH_TIME_OUT: Duration = Duration::from_secs(2);
 
-/// Tries of one push whose failure can pass (429, 5xx, time-out).
+/// Tries of one push whose failure can pass (429, 5xx).
 pub const PUSH_TRIES_MAX: u32 = 4;
+
+/// Tries of one push that gets no answer in time. Fewer than for an answer: a browser that vanished costs the whole
+/// time-out in each, and meanwhile its batch is not done.
+pub const PUSH_SILENT_TRIES_MAX: u32 = 2;
 
 /// Pause before the second try of a push, doubled for each further one; the jitter is full.
 pub const PUSH_PAUSE_FIRST: Duration = Duration::from_millis(50);

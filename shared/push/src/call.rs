@@ -19,8 +19,10 @@ pub(crate) enum Attempt {
     Gone,
     TooLarge,
     Throttled,
-    /// A server error, a broken connection or no answer in time: it can pass.
+    /// A server error or a broken connection: it can pass.
     Unanswered,
+    /// No answer in time: it can pass.
+    Silent,
     /// API Gateway does not want this call: trying again does not help.
     Refused,
 }
@@ -46,6 +48,7 @@ fn attempt<T, E: ProvideErrorMetadata>(
         Some(410) => Attempt::Gone,
         Some(413) => Attempt::TooLarge,
         Some(429) => Attempt::Throttled,
+        None if matches!(error, SdkError::TimeoutError(_)) => Attempt::Silent,
         Some(500..) | None => Attempt::Unanswered,
         Some(_) => Attempt::Refused,
     };

@@ -67,17 +67,18 @@ impl Push {
             let permit = self.in_flight.acquire().await.ok();
             let attempt = call::post(&self.client, connection_id, frame).await;
             drop(permit);
-            let outcome = match attempt {
+            let (outcome, tries_max) = match attempt {
                 Attempt::Accepted => return Outcome::Delivered,
                 Attempt::Gone => return Outcome::Gone,
                 Attempt::TooLarge => return Outcome::TooLarge,
                 Attempt::Refused => return Outcome::Failed,
-                Attempt::Throttled => Outcome::Throttled,
-                Attempt::Unanswered => Outcome::Failed,
+                Attempt::Throttled => (Outcome::Throttled, limits::PUSH_TRIES_MAX),
+                Attempt::Unanswered => (Outcome::Failed, limits::PUSH_TRIES_MAX),
+                Attempt::Silent => (Outcome::Failed, limits::PUSH_SILENT_TRIES_MAX),
             };
             let pause = pause_max.mul_f64(fastrand::f64());
             let next_answer_by = Instant::now() + pause + limits::PUSH_TIME_OUT;
-            if tries == limits::PUSH_TRIES_MAX || next_answer_by > deadline {
+            if tries >= tries_max || next_answer_by > deadline {
                 return outcome;
             }
             tokio::time::sleep(pause).await;
@@ -111,7 +112,7 @@ impl Push {
     pub async fn close(&self, connection_id: &ConnectionId) -> Result<(), NotClosed> {
         match call::delete(&self.client, connection_id).await {
             Attempt::Accepted | Attempt::Gone => Ok(()),
-            Attempt::TooLarge | Attempt::Throttled | Attempt::Unanswered | Attempt::Refused => {
+            Attempt::TooLarge | Attempt::Throttled | Attempt::Unanswered | Attempt::Silent | Attempt::Refused => {
                 Err(NotClosed(connection_id.clone()))
             }
         }
