@@ -37,21 +37,42 @@ pub struct Engine {
 impl Engine {
     /// Starts an engine with empty tables. It ends with the test's runtime.
     pub async fn start() -> Self {
-        let database = Database::memory().unwrap();
-        let template: Value = serde_json::from_str(TEMPLATE).unwrap();
-        let resources = template["Resources"].as_object().unwrap().values();
-        for table in resources.filter(|resource| resource["Type"] == "AWS::DynamoDB::Table") {
-            let mut request = json!({"BillingMode": "PAY_PER_REQUEST"});
-            for name in PROPERTIES {
-                if let Some(value) = table["Properties"].get(name) {
-                    request[name] = value.clone();
-                }
-            }
-            database.create_table(serde_json::from_value(request).unwrap()).unwrap();
-        }
+        let database = tables(ChangeFeed::Off);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(dynoxide::server::serve_on(listener, database.clone()));
         Self { database, url }
     }
+}
+
+/// Whether writes are recorded; each record makes the next one slower.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeFeed {
+    /// The log has its change feed.
+    On,
+    /// No table has one.
+    Off,
+}
+
+/// The template's tables, empty and in memory.
+#[must_use]
+pub fn tables(change_feed: ChangeFeed) -> Database {
+    let database = Database::memory().unwrap();
+    let template: Value = serde_json::from_str(TEMPLATE).unwrap();
+    let resources = template["Resources"].as_object().unwrap().values();
+    for table in resources.filter(|resource| resource["Type"] == "AWS::DynamoDB::Table") {
+        let properties = &table["Properties"];
+        let mut request = json!({"BillingMode": "PAY_PER_REQUEST"});
+        for name in PROPERTIES {
+            if let Some(value) = properties.get(name) {
+                request[name] = value.clone();
+            }
+        }
+        let view = &properties["StreamSpecification"]["StreamViewType"];
+        if change_feed == ChangeFeed::On && view.is_string() {
+            request["StreamSpecification"] = json!({"StreamEnabled": true, "StreamViewType": view});
+        }
+        database.create_table(serde_json::from_value(request).unwrap()).unwrap();
+    }
+    database
 }

@@ -1,0 +1,116 @@
+//! The real functions and the real store on the embedded engine, under a seed that draws what happens next and what goes
+//! wrong. In the end every browser has every event once and in order, and every projection is the fold of its log.
+//!
+//! `SEEDS=1..1001 cargo test --release -p tests --test simulation -- --nocapture` runs other seeds than the fixed share.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod browser;
+mod dynamodb;
+mod fate;
+mod gate;
+mod oracle;
+mod report;
+mod world;
+
+use std::{ops::Range, sync::Mutex, thread};
+
+use tokio::{runtime::Builder, task::LocalSet};
+
+use report::Report;
+use world::World;
+
+/// The share of the seeds that runs with all tests.
+const SHARE: Range<u64> = 1..61;
+
+/// Steps in which things go wrong, at least; and after which everything has to be settled, at most.
+const FAULTY_STEPS: u64 = 400;
+const STEPS_MAX: u64 = 20_000;
+
+const THREADS: u64 = 2;
+
+/// What a seed led to: its counts, its transcript, and what is wrong.
+struct Ended {
+    report: Report,
+    transcript: Vec<String>,
+    wrong: Vec<String>,
+}
+
+/// Simulates one seed; `run` tells apart several runs of it.
+fn simulate(seed: u64, run: u64) -> Ended {
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    LocalSet::new().block_on(&runtime, async {
+        let mut world = World::new(seed, run);
+        let events: Vec<_> = world.due.iter().cloned().collect();
+        while world.report.steps < FAULTY_STEPS || !world.due.is_empty() {
+            world.step().await;
+        }
+        world.end_faults();
+        while !world.is_settled() && world.report.steps < STEPS_MAX {
+            world.step().await;
+        }
+        let wrong = if world.is_settled() {
+            oracle::check(&mut world, &events).await
+        } else {
+            vec![format!("nothing settled within {STEPS_MAX} steps")]
+        };
+        Ended { report: world.report, transcript: world.transcript, wrong }
+    })
+}
+
+/// Simulates seeds on a few threads, and adds up their counts; what is wrong is told with its seed.
+fn simulate_all(seeds: &Range<u64>) -> (Report, Vec<String>) {
+    let total = Mutex::new((Report::default(), Vec::new()));
+    thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (total, seeds) = (&total, seeds.clone());
+            scope.spawn(move || {
+                for seed in seeds.filter(|seed| seed % THREADS == thread) {
+                    let Ended { report, transcript, wrong } = simulate(seed, 0);
+                    let mut total = total.lock().unwrap();
+                    total.0.add(&report);
+                    if !wrong.is_empty() {
+                        let last = transcript.len().saturating_sub(60);
+                        total.1.push(format!(
+                            "seed {seed}: {}\n  …\n  {}",
+                            wrong.join("; "),
+                            transcript[last..].join("\n  ")
+                        ));
+                    }
+                }
+            });
+        }
+    });
+    total.into_inner().unwrap()
+}
+
+/// The seeds that the variable `SEEDS` names, such as `1..1001`, or the fixed share.
+fn seeds() -> Range<u64> {
+    let Ok(asked) = std::env::var("SEEDS") else { return SHARE };
+    let (from, to) = asked.split_once("..").expect("SEEDS is a range such as 1..1001");
+    from.parse().expect("a number")..to.parse().expect("a number")
+}
+
+#[test]
+fn after_every_seed_each_browser_has_every_event_once_and_in_order() {
+    let (report, wrong) = simulate_all(&seeds());
+    println!("{report}");
+    assert!(wrong.is_empty(), "{} seeds went wrong\n{}", wrong.len(), wrong.first().unwrap());
+    assert_eq!(report.lost, 0);
+}
+
+#[test]
+fn the_same_seed_has_the_same_transcript() {
+    for seed in [1, 2, 3] {
+        let (first, second) = (simulate(seed, 1), simulate(seed, 2));
+        let differs = first.transcript.iter().zip(&second.transcript).position(|(first, second)| first != second);
+        assert_eq!(differs.map(|line| (&first.transcript[line], &second.transcript[line])), None, "seed {seed}");
+        assert_eq!((first.transcript.len(), first.report), (second.transcript.len(), second.report));
+    }
+}

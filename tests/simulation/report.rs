@@ -1,0 +1,64 @@
+//! What a simulation counted.
+//!
+//! Owns: the figures and how they are printed.
+//! Must not know: how they came about.
+//! Source: `docs/guarantee.md` quotes what is printed here.
+
+use std::{collections::BTreeMap, fmt};
+
+/// The counts of some seeds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Report {
+    pub(crate) seeds: u64,
+    pub(crate) steps: u64,
+    pub(crate) events: u64,
+    pub(crate) calls: u64,
+    /// Events that browsers showed.
+    pub(crate) deliveries: u64,
+    /// Updates that brought a browser nothing.
+    pub(crate) duplicates: u64,
+    /// Updates that showed a browser that it is behind.
+    pub(crate) gaps: u64,
+    /// Subscribes because of a gap.
+    pub(crate) resumes: u64,
+    pub(crate) connections: u64,
+    pub(crate) faults: BTreeMap<&'static str, u64>,
+    /// Events that a browser should have shown and did not.
+    pub(crate) lost: u64,
+}
+
+impl Report {
+    pub(crate) fn fault(&mut self, kind: &'static str) {
+        *self.faults.entry(kind).or_default() += 1;
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.seeds += other.seeds;
+        self.steps += other.steps;
+        self.events += other.events;
+        self.calls += other.calls;
+        self.deliveries += other.deliveries;
+        self.duplicates += other.duplicates;
+        self.gaps += other.gaps;
+        self.resumes += other.resumes;
+        self.connections += other.connections;
+        self.lost += other.lost;
+        for (kind, count) in &other.faults {
+            *self.faults.entry(kind).or_default() += count;
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seeds, steps, events, calls, deliveries, duplicates, gaps, resumes, connections, lost, faults } =
+            self;
+        writeln!(f, "simulation: {seeds} seeds, {steps} steps, {calls} calls, {connections} connections")?;
+        writeln!(f, "  events appended {events}, delivered to browsers {deliveries}")?;
+        writeln!(f, "  duplicates dropped {duplicates}, gaps seen {gaps}, resumes because of a gap {resumes}")?;
+        let total: u64 = faults.values().sum();
+        let kinds: Vec<String> = faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+        writeln!(f, "  faults {total}: {}", kinds.join(", "))?;
+        write!(f, "  events lost {lost}")
+    }
+}

@@ -1,0 +1,592 @@
+//! The world of one seed: the real functions, the embedded DynamoDB, and everything between them and the browsers.
+//!
+//! Owns: drawing what happens next, and doing it; one thing at a time.
+//! Must not know: what has to hold in the end.
+//! Source: the functions are those that are deployed; their calls go through the gate, their clock is tokio's paused one.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
+use disconnect::Disconnect;
+use domain::{Event, EventData, EventRef, OrderId};
+use dynoxide::Database;
+use event_handler::{BatchResponse, EventHandler};
+use fastrand::Rng;
+use serde_json::{Value, json};
+use store::{Store, aws::sdk_config};
+use subscribe::Subscribe;
+use tests::engine::{self, ChangeFeed};
+use tokio::{
+    task::JoinHandle,
+    time::{self, Instant},
+};
+
+use crate::{
+    browser::Browser,
+    dynamodb::{self, Feed},
+    fate::{Fate, Kinds},
+    gate::{ACTOR, Call, Gate, OpenGate, Request},
+    report::Report,
+};
+
+/// How long an invocation of a function may take.
+const INVOCATION_MAX: Duration = Duration::from_secs(25);
+
+/// Records of one batch.
+const BATCH_RECORDS_MAX: usize = 6;
+
+/// Everything of one seed.
+pub(crate) struct World {
+    pub(crate) random: Rng,
+    pub(crate) database: Database,
+    pub(crate) feed: Feed,
+    pub(crate) browsers: Vec<Browser>,
+    pub(crate) report: Report,
+    pub(crate) transcript: Vec<String>,
+    /// The tables, for the functions.
+    store: Store,
+    /// The tables, for whoever looks on.
+    pub(crate) truth: Store,
+    /// Events that no producer has begun to append, or that have to be appended again.
+    pub(crate) due: VecDeque<Event>,
+    gate: Gate,
+    handler: EventHandler,
+    subscribe: Subscribe,
+    disconnect: Disconnect,
+    actors: BTreeMap<u64, Actor>,
+    begun: u64,
+    /// Calls that wait for the scheduler.
+    waiting: Vec<Call>,
+    /// Calls that are never answered.
+    hanging: Vec<Call>,
+    sockets: BTreeMap<String, Socket>,
+    /// How many records of the change feed are done with.
+    done: usize,
+    /// The invocation that works on the batch that is due, and where that batch ends.
+    batch: Option<(u64, usize)>,
+    kinds: Kinds,
+}
+
+/// An open connection, as API Gateway has it.
+struct Socket {
+    browser: usize,
+    /// The browser is out of reach, and nobody has noticed.
+    is_dead: bool,
+    /// Frames on their way to the browser.
+    wire: VecDeque<String>,
+}
+
+/// An invocation, or a producer's append.
+struct Actor {
+    role: Role,
+    task: JoinHandle<Outcome>,
+}
+
+#[derive(Clone, Debug)]
+enum Role {
+    Producer(Box<Event>),
+    /// The batch that is due.
+    Batch {
+        from: usize,
+        to: usize,
+    },
+    /// A batch that comes once more, or too early.
+    StrayBatch,
+    Connect {
+        browser: usize,
+        connection_id: String,
+    },
+    Message {
+        connection_id: String,
+    },
+    Disconnect,
+}
+
+enum Outcome {
+    Batch(Option<BatchResponse>),
+    Reply(Option<Value>),
+    Appended(bool),
+}
+
+/// What can happen next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Answer,
+    Carry,
+    Append,
+    Deliver,
+    Stray,
+    Connect,
+    Speak,
+    AskAgain,
+    Leave,
+    Kill,
+    Die,
+    Notice,
+    Wait,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, run: u64) -> Self {
+        fastrand::seed(seed);
+        let mut random = Rng::with_seed(seed);
+        let database = engine::tables(ChangeFeed::On);
+        let gate = Gate::default();
+        // The SDKs share a budget of retries by region across the process: each run has one of its own.
+        let region = format!("simulation-{seed}-{run}");
+        let var = move |name: &str| match name {
+            "AWS_REGION" => Some(region.clone()),
+            "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("local".to_owned()),
+            "AWS_ENDPOINT_URL_DYNAMODB" | "AWS_ENDPOINT_URL_SQS" => Some("http://aws".to_owned()),
+            "MANAGEMENT_ENDPOINT" => Some("http://gateway/local".to_owned()),
+            "FAILURE_QUEUE_URL" => Some("http://aws/failures".to_owned()),
+            _ => None,
+        };
+        let sdk = sdk_config(&var).unwrap().into_builder().http_client(gate.clone()).build();
+        let store = Store::from_vars(&sdk, &var).unwrap();
+        let looking_on = sdk.to_builder().http_client(OpenGate(database.clone())).build();
+        let truth = Store::from_vars(&looking_on, &var).unwrap();
+        let order_ids: Vec<OrderId> =
+            (0..random.usize(1..=4)).map(|n| OrderId::new(format!("order_{n}")).unwrap()).collect();
+        let due: VecDeque<Event> = (0..random.u64(6..=24)).map(|n| event(&mut random, &order_ids, n + 1)).collect();
+        let browsers = (0..random.usize(1..=4)).map(|name| {
+            let mut orders: Vec<(OrderId, bool)> =
+                order_ids.iter().map(|order_id| (order_id.clone(), random.bool())).collect();
+            orders.retain(|_| random.u8(0..4) > 0);
+            Browser::new(name, orders)
+        });
+        let browsers = browsers.collect();
+        let mut report = Report { seeds: 1, ..Report::default() };
+        report.events = u64::try_from(due.len()).unwrap();
+        Self {
+            browsers,
+            feed: Feed::new(database.clone()),
+            report,
+            transcript: Vec::new(),
+            due,
+            handler: EventHandler::with_sdk(&sdk, &var).unwrap(),
+            subscribe: Subscribe::with_sdk(&sdk, &var).unwrap(),
+            disconnect: Disconnect::new(store.connections.clone(), store.subscriptions.clone()),
+            store,
+            truth,
+            database,
+            gate,
+            actors: BTreeMap::new(),
+            begun: 0,
+            waiting: Vec::new(),
+            hanging: Vec::new(),
+            sockets: BTreeMap::new(),
+            done: 0,
+            batch: None,
+            kinds: Kinds::draw(&mut random),
+            random,
+        }
+    }
+
+    /// From here on nothing goes wrong, and what went wrong unnoticed is noticed.
+    pub(crate) fn end_faults(&mut self) {
+        self.kinds = Kinds::NONE;
+        for connection_id in self.dead() {
+            self.end(&connection_id, "noticed");
+        }
+    }
+
+    /// Whether nothing is under way and nothing is due.
+    pub(crate) fn is_settled(&self) -> bool {
+        let wires_are_empty = self.sockets.values().all(|socket| socket.wire.is_empty());
+        let is_fed = self.feed.records.len() == self.done && self.batch.is_none();
+        self.actors.is_empty()
+            && self.due.is_empty()
+            && is_fed
+            && wires_are_empty
+            && self.browsers.iter().all(Browser::is_settled)
+    }
+
+    /// Lets everything run until it waits, and then one thing happen.
+    pub(crate) async fn step(&mut self) {
+        self.report.steps += 1;
+        // The paused clock moves on only when every task waits.
+        time::sleep(Duration::from_millis(1)).await;
+        self.waiting.extend(self.gate.take());
+        self.hanging.retain(Call::is_awaited);
+        self.finish().await;
+        self.feed.read();
+        let turns = self.turns();
+        let total: u32 = turns.iter().map(|(weight, _)| weight).sum();
+        let mut drawn = self.random.u32(0..total);
+        let turn = turns.iter().find(|(weight, _)| {
+            let is_it = drawn < *weight;
+            drawn = drawn.saturating_sub(*weight);
+            is_it
+        });
+        self.take(turn.unwrap().1).await;
+    }
+
+    /// What can happen, each with its weight.
+    fn turns(&self) -> Vec<(u32, Turn)> {
+        let kinds = self.kinds;
+        let is_on = |weight: u32, possible: bool| if possible { weight } else { 0 };
+        let connected = || self.browsers.iter().any(|browser| browser.socket.is_some());
+        vec![
+            (is_on(600, !self.waiting.is_empty()), Turn::Answer),
+            (is_on(300, self.sockets.values().any(|socket| !socket.is_dead && !socket.wire.is_empty())), Turn::Carry),
+            (is_on(50, !self.due.is_empty()), Turn::Append),
+            (is_on(200, self.batch.is_none() && self.feed.records.len() > self.done), Turn::Deliver),
+            (is_on(10, kinds.strays && !self.feed.records.is_empty()), Turn::Stray),
+            (
+                is_on(100, self.browsers.iter().any(|browser| browser.socket.is_none() && !browser.is_connecting)),
+                Turn::Connect,
+            ),
+            (is_on(200, self.browsers.iter().any(|browser| !browser.outbox.is_empty())), Turn::Speak),
+            (is_on(50, self.browsers.iter().any(|browser| browser.asks_again)), Turn::AskAgain),
+            (is_on(4, kinds.losses && connected()), Turn::Leave),
+            (is_on(12, kinds.kills && !self.actors.is_empty()), Turn::Kill),
+            (is_on(2, kinds.deaths && connected()), Turn::Die),
+            (is_on(10, !self.dead().is_empty()), Turn::Notice),
+            (10, Turn::Wait),
+        ]
+    }
+
+    async fn take(&mut self, turn: Turn) {
+        match turn {
+            Turn::Answer => self.answer(),
+            Turn::Carry => self.carry(),
+            Turn::Append => self.append(),
+            Turn::Deliver => self.deliver(),
+            Turn::Stray => self.deliver_stray(),
+            Turn::Connect => self.connect(),
+            Turn::Speak => self.speak(),
+            Turn::AskAgain => {
+                let asking = self.pick_browser(|browser| browser.asks_again);
+                self.browsers[asking].ask_again();
+            }
+            Turn::Leave => {
+                let leaving = self.pick_browser(|browser| browser.socket.is_some());
+                let connection_id = self.browsers[leaving].socket.clone().unwrap();
+                self.report.fault("socket lost");
+                self.end(&connection_id, "left");
+            }
+            Turn::Kill => self.kill(),
+            Turn::Die => {
+                let dying = self.pick_browser(|browser| browser.socket.is_some());
+                let connection_id = self.browsers[dying].socket.clone().unwrap();
+                let socket = self.sockets.get_mut(&connection_id).unwrap();
+                if !socket.is_dead {
+                    socket.is_dead = true;
+                    self.report.fault("connection dead without a close");
+                    self.tell(format!("{connection_id} is dead"));
+                }
+            }
+            Turn::Notice => {
+                let dead = self.dead();
+                let connection_id = &dead[self.random.usize(0..dead.len())];
+                self.end(connection_id, "noticed");
+            }
+            Turn::Wait => {
+                let ms = self.random.u64(1..1_000);
+                time::sleep(Duration::from_millis(ms)).await;
+            }
+        }
+    }
+
+    fn tell(&mut self, line: String) {
+        self.transcript.push(line);
+    }
+
+    fn pick_browser(&mut self, is_meant: impl Fn(&Browser) -> bool) -> usize {
+        let meant: Vec<usize> =
+            self.browsers.iter().filter(|browser| is_meant(browser)).map(|browser| browser.name).collect();
+        meant[self.random.usize(0..meant.len())]
+    }
+
+    fn dead(&self) -> Vec<String> {
+        self.sockets.iter().filter(|(_, socket)| socket.is_dead).map(|(id, _)| id.clone()).collect()
+    }
+
+    fn begin(&mut self, role: Role, work: impl Future<Output = Outcome> + 'static) -> u64 {
+        self.begun += 1;
+        let id = self.begun;
+        self.tell(format!("#{id} begins: {role:?}"));
+        let task = tokio::task::spawn_local(ACTOR.scope(id, work));
+        self.actors.insert(id, Actor { role, task });
+        id
+    }
+
+    /// Lets one call through, or not.
+    fn answer(&mut self) {
+        let call = self.waiting.remove(self.random.usize(0..self.waiting.len()));
+        self.report.calls += 1;
+        let is_push = !matches!(call.request, Request::Operation(..));
+        let fate = match is_push {
+            false if self.kinds.operations => Fate::of_operation(&mut self.random),
+            true if self.kinds.pushes => Fate::of_push(&mut self.random),
+            false | true => Fate::Served,
+        };
+        if let Some(fault) = fate.fault() {
+            self.report.fault(fault);
+        }
+        let named = match &call.request {
+            Request::Operation(operation, request) => format!("{operation} {}", request["TableName"]),
+            Request::Post(connection_id, text) => format!("post to {connection_id}, {} bytes", text.len()),
+            Request::Delete(connection_id) => format!("delete {connection_id}"),
+        };
+        self.tell(format!("#{} {named}: {fate:?}", call.actor));
+        match call.request.clone() {
+            Request::Operation(operation, request) => self.operate(call, fate, &operation, &request),
+            Request::Post(connection_id, text) => self.post(call, fate, &connection_id, text),
+            Request::Delete(connection_id) => self.delete(call, fate, &connection_id),
+        }
+    }
+
+    fn operate(&mut self, call: Call, fate: Fate, operation: &str, request: &Value) {
+        let serve = || dynamodb::serve(&self.database, operation, request);
+        match fate {
+            Fate::Served | Fate::Lost => {
+                let (status, body) = serve();
+                call.answer(status, None, body);
+            }
+            Fate::Throttled => {
+                let error =
+                    json!({"__type": "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"});
+                call.answer(400, None, error.to_string().into_bytes());
+            }
+            Fate::Failed { served } | Fate::Broken { served } | Fate::Hanging { served } => {
+                if served {
+                    serve();
+                }
+                self.spoil(call, fate, "com.amazonaws.dynamodb.v20120810#InternalServerError");
+            }
+        }
+    }
+
+    /// Keeps a call from its answer.
+    fn spoil(&mut self, call: Call, fate: Fate, error_type: &'static str) {
+        match fate {
+            Fate::Failed { .. } => {
+                call.answer(500, Some(error_type), json!({"__type": error_type}).to_string().into_bytes())
+            }
+            Fate::Broken { .. } => call.break_off(),
+            Fate::Served | Fate::Throttled | Fate::Hanging { .. } | Fate::Lost => self.hanging.push(call),
+        }
+    }
+
+    fn post(&mut self, call: Call, fate: Fate, connection_id: &str, text: String) {
+        let Some(socket) = self.sockets.get_mut(connection_id) else {
+            return call.answer(410, Some("GoneException"), Vec::new());
+        };
+        if socket.is_dead {
+            return self.hanging.push(call);
+        }
+        match fate {
+            Fate::Served => {
+                socket.wire.push_back(text);
+                call.answer(200, None, Vec::new());
+            }
+            Fate::Throttled => call.answer(429, Some("LimitExceededException"), Vec::new()),
+            Fate::Lost => {
+                call.answer(200, None, Vec::new());
+                self.end(connection_id, "lost");
+            }
+            Fate::Failed { served } | Fate::Broken { served } | Fate::Hanging { served } => {
+                if served {
+                    socket.wire.push_back(text);
+                }
+                self.spoil(call, fate, "InternalServerError");
+            }
+        }
+    }
+
+    fn delete(&mut self, call: Call, fate: Fate, connection_id: &str) {
+        match fate {
+            Fate::Served | Fate::Lost => {
+                let is_open = self.sockets.contains_key(connection_id);
+                self.end(connection_id, "deleted");
+                let (status, error_type) = if is_open { (204, None) } else { (410, Some("GoneException")) };
+                call.answer(status, error_type, Vec::new());
+            }
+            Fate::Throttled => call.answer(429, Some("LimitExceededException"), Vec::new()),
+            Fate::Failed { served } | Fate::Broken { served } | Fate::Hanging { served } => {
+                if served {
+                    self.end(connection_id, "deleted");
+                }
+                self.spoil(call, fate, "InternalServerError");
+            }
+        }
+    }
+
+    /// A connection ends: what is on its wire is lost, its browser knows, and `$disconnect` comes or does not.
+    fn end(&mut self, connection_id: &str, how: &str) {
+        let Some(socket) = self.sockets.remove(connection_id) else { return };
+        self.tell(format!("{connection_id} of browser {} ends: {how}", socket.browser));
+        self.browsers[socket.browser].disconnected();
+        if self.kinds.misses && self.random.bool() {
+            self.report.fault("$disconnect missed");
+            return;
+        }
+        let (disconnect, request) = (self.disconnect.clone(), invocation(connection_id, 0, None));
+        self.begin(Role::Disconnect, async move { Outcome::Reply(disconnect.handle(request).await.ok()) });
+    }
+
+    /// A frame arrives, now and then one that overtook another.
+    fn carry(&mut self) {
+        let full = self.sockets.iter().filter(|(_, socket)| !socket.is_dead && !socket.wire.is_empty());
+        let full: Vec<String> = full.map(|(id, _)| id.clone()).collect();
+        let connection_id = &full[self.random.usize(0..full.len())];
+        let socket = self.sockets.get_mut(connection_id).unwrap();
+        let overtakes = self.kinds.overtaking && socket.wire.len() > 1 && self.random.u8(0..8) == 0;
+        let frame = socket.wire.remove(usize::from(overtakes)).unwrap();
+        let browser = socket.browser;
+        if overtakes {
+            self.report.fault("message overtaken");
+        }
+        self.tell(format!("browser {browser} gets {} bytes", frame.len()));
+        self.browsers[browser].receive(&frame, &mut self.report);
+    }
+
+    fn append(&mut self) {
+        let index = self.random.usize(0..self.due.len());
+        let event = self.due.remove(index).unwrap();
+        let (log, appended) = (self.store.event_log.clone(), event.clone());
+        self.begin(Role::Producer(Box::new(event)), async move {
+            Outcome::Appended(log.append(&appended, None).await.is_ok())
+        });
+    }
+
+    fn deliver(&mut self) {
+        let from = self.done;
+        let to = self.feed.records.len().min(from + self.random.usize(1..=BATCH_RECORDS_MAX));
+        let id = self.invoke(from, to, Role::Batch { from, to });
+        self.batch = Some((id, to));
+    }
+
+    fn deliver_stray(&mut self) {
+        let from = self.random.usize(0..self.feed.records.len());
+        let to = self.feed.records.len().min(from + self.random.usize(1..=BATCH_RECORDS_MAX));
+        self.report.fault(if from < self.done { "batch delivered again" } else { "batch delivered too early" });
+        self.invoke(from, to, Role::StrayBatch);
+    }
+
+    fn invoke(&mut self, from: usize, to: usize, role: Role) -> u64 {
+        let (handler, batch) = (self.handler.clone(), json!({"Records": self.feed.records[from..to]}));
+        self.begin(
+            role,
+            async move { Outcome::Batch(handler.handle(&batch, Instant::now() + INVOCATION_MAX).await.ok()) },
+        )
+    }
+
+    fn connect(&mut self) {
+        let browser = self.pick_browser(|browser| browser.socket.is_none() && !browser.is_connecting);
+        self.browsers[browser].is_connecting = true;
+        self.report.connections += 1;
+        let connection_id = format!("c{}", self.report.connections);
+        let (connections, request) = (self.store.connections.clone(), invocation(&connection_id, 0, None));
+        self.begin(Role::Connect { browser, connection_id }, async move {
+            Outcome::Reply(connect::handle(&connections, request).await.ok())
+        });
+    }
+
+    fn speak(&mut self) {
+        let speaking = self.pick_browser(|browser| !browser.outbox.is_empty());
+        let message = self.browsers[speaking].outbox.remove(0);
+        let connection_id = self.browsers[speaking].socket.clone().unwrap();
+        if self.sockets[&connection_id].is_dead {
+            return;
+        }
+        let (subscribe, request) = (self.subscribe.clone(), invocation(&connection_id, self.begun, Some(message)));
+        self.begin(Role::Message { connection_id }, async move {
+            Outcome::Reply(subscribe.handle(request, Instant::now() + INVOCATION_MAX).await.ok())
+        });
+    }
+
+    /// A function's process ends at once; what it asked for may still be under way.
+    fn kill(&mut self) {
+        let index = self.random.usize(0..self.actors.len());
+        let id = *self.actors.keys().nth(index).unwrap();
+        let actor = self.actors.remove(&id).unwrap();
+        actor.task.abort();
+        self.report.fault("invocation killed");
+        self.tell(format!("#{id} is killed"));
+        self.ended(id, actor.role, None);
+    }
+
+    /// Takes note of the invocations that have ended.
+    async fn finish(&mut self) {
+        let finished: Vec<u64> =
+            self.actors.iter().filter(|(_, actor)| actor.task.is_finished()).map(|(id, _)| *id).collect();
+        for id in finished {
+            let Actor { role, task } = self.actors.remove(&id).unwrap();
+            let outcome = task.await.expect("a function does not panic");
+            self.tell(format!("#{id} ends"));
+            self.ended(id, role, Some(outcome));
+        }
+    }
+
+    fn ended(&mut self, id: u64, role: Role, outcome: Option<Outcome>) {
+        match (role, outcome) {
+            (Role::Producer(_), Some(Outcome::Appended(true))) | (Role::Disconnect | Role::StrayBatch, _) => {}
+            (Role::Producer(event), _) => self.due.push_back(*event),
+            (Role::Batch { from, to }, outcome) => {
+                assert_eq!(self.batch, Some((id, to)));
+                self.batch = None;
+                self.done = match outcome {
+                    Some(Outcome::Batch(Some(response))) => self.first_failure(from, to, &response),
+                    _ => from,
+                };
+            }
+            (Role::Connect { browser, connection_id }, Some(Outcome::Reply(Some(_)))) => {
+                self.sockets.insert(connection_id.clone(), Socket { browser, is_dead: false, wire: VecDeque::new() });
+                self.browsers[browser].connected(&connection_id);
+            }
+            (Role::Connect { browser, .. }, _) => self.browsers[browser].is_connecting = false,
+            (Role::Message { connection_id }, outcome) => {
+                let frame = match outcome {
+                    Some(Outcome::Reply(Some(reply))) => reply["body"].as_str().map(str::to_owned),
+                    _ => {
+                        Some(r#"{"message": "Internal server error", "connectionId":"c", "requestId":"r"}"#.to_owned())
+                    }
+                };
+                if let (Some(socket), Some(frame)) = (self.sockets.get_mut(&connection_id), frame) {
+                    socket.wire.push_back(frame);
+                }
+            }
+        }
+    }
+
+    /// Where the next batch begins: at the first record that was reported, or behind all.
+    fn first_failure(&mut self, from: usize, to: usize, response: &BatchResponse) -> usize {
+        let is_reported = |record: &Value| {
+            let failures = &response.batch_item_failures;
+            failures.iter().any(|failure| record["dynamodb"]["SequenceNumber"] == failure.item_identifier.as_str())
+        };
+        let reported = self.feed.records[from..to].iter().position(is_reported);
+        if reported.is_some() {
+            *self.report.faults.entry("batch reported").or_default() += 1;
+        }
+        reported.map_or(to, |index| from + index)
+    }
+}
+
+fn event(random: &mut Rng, order_ids: &[OrderId], number: u64) -> Event {
+    let order_id = &order_ids[random.usize(0..order_ids.len())];
+    let mut data =
+        json!({"eventName": "OrderChanged", "orderId": order_id.as_str(), "n": number, "stripeToken": "secret"});
+    // Fields come, change and go; now and then an event is so large that updates travel in parts.
+    data[format!("field_{}", random.u8(0..4))] = if random.bool() { json!(number) } else { Value::Null };
+    if random.u8(0..50) == 0 {
+        data["note"] = json!("x".repeat(random.usize(30_000..150_000)));
+    }
+    let data = EventData::new(data.as_object().unwrap().clone()).unwrap();
+    Event { event_ref: EventRef::parse(&number.to_string()).unwrap(), ts_us: 0, data }
+}
+
+/// What API Gateway hands to a function.
+fn invocation(connection_id: &str, message: u64, body: Option<String>) -> ApiGatewayWebsocketProxyRequest {
+    let context = json!({
+        "connectionId": connection_id, "requestId": format!("r{message}"), "connectedAt": 1_700_000_000_000_i64,
+        "requestTimeEpoch": 1_700_000_000_000_i64, "identity": {"sourceIp": "127.0.0.1"},
+    });
+    serde_json::from_value(json!({"requestContext": context, "body": body, "isBase64Encoded": false})).unwrap()
+}
