@@ -72,11 +72,16 @@ async fn an_event_ahead_of_its_predecessors_ends_well() {
 }
 
 #[tokio::test]
-async fn an_event_that_the_log_does_not_have_comes_again_and_changes_nothing() {
+async fn an_event_that_the_log_does_not_have_goes_to_the_failure_queue_and_changes_nothing() {
     let gateway = InProcess::start().await;
     gateway.append("o", 1..=1).await;
-    let failed = BatchResponse { batch_item_failures: vec![BatchItemFailure { item_identifier: "3".into() }] };
-    assert_eq!(gateway.deliver("o", &[3]).await, failed);
+    assert_eq!(gateway.deliver("o", &[3]).await, BatchResponse::default());
+    let failures = gateway.failures();
+    assert_eq!((failures.len(), &failures[0]["orderId"], &failures[0]["firstVersion"]), (1, &json!("o"), &json!(3)));
+    assert_eq!(
+        failures[0]["reason"],
+        "the events were not folded: the log ends at version 1, before the delivered version 3"
+    );
     assert_eq!(gateway.store.projections.get(&order("o")).await.unwrap().version(), Version::NONE);
 }
 

@@ -36,11 +36,11 @@ fn a_power_cut_in_the_middle_of_10_000_appends_loses_nothing() {
     let stack = Stack::start_on(port, Data::Folder(folder.path()));
     let appended = stack.json_lines(&["append", path]);
     assert_eq!(appended.len(), total);
-    tail.is_complete(&names, EVENTS_PER_ORDER);
+    tail.ends_complete(&names, EVENTS_PER_ORDER);
     let verified = stack.json_lines(&["verify"]);
     assert_eq!(verified, [json!({"orders": ORDERS, "events": total, "differences": 0})]);
     let late = Tail::start(&stack, &names, total);
-    late.is_complete(&names, EVENTS_PER_ORDER);
+    late.ends_complete(&names, EVENTS_PER_ORDER);
     println!(
         "power cut: {total} events on {ORDERS} orders, each printed once and in order by 2 tails; verify: {}",
         verified[0]

@@ -34,7 +34,7 @@ impl Tail {
 
     /// Waits for its end and checks that it printed each version of each order once and in order, each with the fold as
     /// of it.
-    pub(crate) fn is_complete(mut self, order_ids: &[&str], events_per_order: u64) {
+    pub(crate) fn ends_complete(mut self, order_ids: &[&str], events_per_order: u64) {
         self.prints(usize::MAX);
         let lines = self.printed;
         assert!(self.process.wait().unwrap().success());

@@ -21,6 +21,10 @@ pub(crate) struct Kinds {
     pub(crate) losses: bool,
     /// Connections are dead without a close.
     pub(crate) deaths: bool,
+    /// Connections take no push for the rest of their lives.
+    pub(crate) clogs: bool,
+    /// `@connections` is out of order for a while.
+    pub(crate) outages: bool,
     /// `$disconnect` is missed.
     pub(crate) misses: bool,
     /// Messages overtake each other.
@@ -36,6 +40,8 @@ impl Kinds {
         strays: false,
         losses: false,
         deaths: false,
+        clogs: false,
+        outages: false,
         misses: false,
         overtaking: false,
     };
@@ -48,6 +54,8 @@ impl Kinds {
             strays: random.bool(),
             losses: random.bool(),
             deaths: random.bool(),
+            clogs: random.bool(),
+            outages: random.bool(),
             misses: random.bool(),
             overtaking: random.bool(),
         }

@@ -68,6 +68,8 @@ pub(crate) struct World {
     /// The invocation that works on the batch that is due, and where that batch ends.
     batch: Option<(u64, usize)>,
     kinds: Kinds,
+    /// Whether `@connections` is out of order.
+    is_out: bool,
 }
 
 /// An open connection, as API Gateway has it.
@@ -75,6 +77,8 @@ struct Socket {
     browser: usize,
     /// The browser is out of reach, and nobody has noticed.
     is_dead: bool,
+    /// The browser reads too slowly: no push is taken.
+    is_clogged: bool,
     /// Frames on their way to the browser.
     wire: VecDeque<String>,
 }
@@ -125,6 +129,8 @@ enum Turn {
     Leave,
     Kill,
     Die,
+    Clog,
+    Outage,
     Notice,
     Wait,
 }
@@ -150,9 +156,9 @@ impl World {
         let looking_on = sdk.to_builder().http_client(OpenGate(database.clone())).build();
         let truth = Store::from_vars(&looking_on, &var).unwrap();
         let order_ids: Vec<OrderId> =
-            (0..random.usize(1..=4)).map(|n| OrderId::new(format!("order_{n}")).unwrap()).collect();
+            (0..random.usize(1..=10)).map(|n| OrderId::new(format!("order_{n}")).unwrap()).collect();
         let due: VecDeque<Event> = (0..random.u64(6..=24)).map(|n| event(&mut random, &order_ids, n + 1)).collect();
-        let browsers = (0..random.usize(1..=4)).map(|name| {
+        let browsers = (0..random.usize(1..=6)).map(|name| {
             let mut orders: Vec<(OrderId, bool)> =
                 order_ids.iter().map(|order_id| (order_id.clone(), random.bool())).collect();
             orders.retain(|_| random.u8(0..4) > 0);
@@ -182,6 +188,7 @@ impl World {
             done: 0,
             batch: None,
             kinds: Kinds::draw(&mut random),
+            is_out: false,
             random,
         }
     }
@@ -189,6 +196,8 @@ impl World {
     /// From here on nothing goes wrong, and what went wrong unnoticed is noticed.
     pub(crate) fn end_faults(&mut self) {
         self.kinds = Kinds::NONE;
+        self.is_out = false;
+        self.sockets.values_mut().for_each(|socket| socket.is_clogged = false);
         for connection_id in self.dead() {
             self.end(&connection_id, "noticed");
         }
@@ -242,9 +251,11 @@ impl World {
             ),
             (is_on(200, self.browsers.iter().any(|browser| !browser.outbox.is_empty())), Turn::Speak),
             (is_on(50, self.browsers.iter().any(|browser| browser.asks_again)), Turn::AskAgain),
-            (is_on(4, kinds.losses && connected()), Turn::Leave),
+            (is_on(12, kinds.losses && connected()), Turn::Leave),
             (is_on(12, kinds.kills && !self.actors.is_empty()), Turn::Kill),
             (is_on(2, kinds.deaths && connected()), Turn::Die),
+            (is_on(4, kinds.clogs && connected()), Turn::Clog),
+            (is_on(if self.is_out { 30 } else { 4 }, kinds.outages), Turn::Outage),
             (is_on(10, !self.dead().is_empty()), Turn::Notice),
             (10, Turn::Wait),
         ]
@@ -279,6 +290,20 @@ impl World {
                     self.report.fault("connection dead without a close");
                     self.tell(format!("{connection_id} is dead"));
                 }
+            }
+            Turn::Clog => {
+                let clogged = self.pick_browser(|browser| browser.socket.is_some());
+                let connection_id = self.browsers[clogged].socket.clone().unwrap();
+                self.sockets.get_mut(&connection_id).unwrap().is_clogged = true;
+                self.report.fault("connection that takes no push");
+                self.tell(format!("{connection_id} is clogged"));
+            }
+            Turn::Outage => {
+                self.is_out = !self.is_out;
+                if self.is_out {
+                    self.report.fault("outage of @connections");
+                }
+                self.tell(format!("@connections is out of order: {}", self.is_out));
             }
             Turn::Notice => {
                 let dead = self.dead();
@@ -325,6 +350,7 @@ impl World {
             true if self.kinds.pushes => Fate::of_push(&mut self.random),
             false | true => Fate::Served,
         };
+        let fate = if is_push && self.is_out { Fate::Failed { served: false } } else { fate };
         if let Some(fault) = fate.fault() {
             self.report.fault(fault);
         }
@@ -380,6 +406,7 @@ impl World {
         if socket.is_dead {
             return self.hanging.push(call);
         }
+        let fate = if socket.is_clogged { Fate::Throttled } else { fate };
         match fate {
             Fate::Served => {
                 socket.wire.push_back(text);
@@ -537,7 +564,10 @@ impl World {
                 };
             }
             (Role::Connect { browser, connection_id }, Some(Outcome::Reply(Some(_)))) => {
-                self.sockets.insert(connection_id.clone(), Socket { browser, is_dead: false, wire: VecDeque::new() });
+                self.sockets.insert(
+                    connection_id.clone(),
+                    Socket { browser, is_dead: false, is_clogged: false, wire: VecDeque::new() },
+                );
                 self.browsers[browser].connected(&connection_id);
             }
             (Role::Connect { browser, .. }, _) => self.browsers[browser].is_connecting = false,

@@ -15,7 +15,7 @@ use crate::Fields;
 pub struct Redaction(BTreeSet<String>);
 
 /// An object without any redacted field.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Redacted(Fields);
 
 impl Redaction {

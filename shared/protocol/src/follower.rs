@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Where a client stands in one order's log.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Follower {
     position: Option<Position>,
     /// The highest version that any update named; ahead of the position while a gap is open.
@@ -20,7 +20,7 @@ pub struct Follower {
     awaits_answer: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Position {
     version: Version,
     event_ref: Option<EventRef>,
