@@ -69,7 +69,11 @@ class Stack:
         session = boto3.session.Session()
         return session.client(
             service,
-            endpoint_url={"dynamodb": self.dynamodb_url, "apigatewaymanagementapi": self.management_url}[service],
+            endpoint_url={
+                "dynamodb": self.dynamodb_url,
+                "apigatewaymanagementapi": self.management_url,
+                "sqs": self.management_url.rsplit("/", 1)[0],
+            }[service],
             region_name=REGION,
             aws_access_key_id=ACCESS_KEY,
             aws_secret_access_key=secret_key,

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 import unittest
 from pathlib import Path
 
@@ -112,6 +113,23 @@ class ForeignClients(unittest.TestCase):
 
         browser.send('{"action":"ping"}')
         self.assertEqual(self.receive(browser), {"type": "pong"})
+
+    def test_boto3_receives_what_cannot_be_folded_from_the_failure_queue(self):
+        poison = {"orderId": {"S": "guid_123"}, "version": {"N": "1"}, "ref": {"S": "no ref"}}
+        self.stack.client("dynamodb").put_item(TableName="order_stream", Item=poison)
+        sqs = self.stack.client("sqs")
+        (queue_url,) = sqs.list_queues()["QueueUrls"]
+        deadline = time.monotonic() + MESSAGE_SECONDS_MAX
+        received = {}
+        while "Messages" not in received:
+            self.assertLess(time.monotonic(), deadline, "no message came")
+            received = sqs.receive_message(QueueUrl=queue_url)
+        (message,) = received["Messages"]
+        failure = json.loads(message["Body"])
+        self.assertEqual((failure["failure"], failure["key"]), ("poison", 'orderId="guid_123" version=1'))
+        sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+        attributes = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["All"])["Attributes"]
+        self.assertEqual(attributes["ApproximateNumberOfMessages"], "0")
 
     def connection_id(self):
         """The id of the one connection, from the table that `$connect` writes."""

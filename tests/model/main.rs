@@ -3,7 +3,14 @@
 //! The decisions are the real ones: `event_handler::plan`, `domain::fan_out::settle`, `protocol::Follower`. Around them stands
 //! a model of the tables, the change feed, API Gateway and the functions' steps, each of which can be the last one.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test that cannot go on has failed"
+)]
 
 mod browser;
 mod handler;

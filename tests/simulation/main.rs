@@ -27,7 +27,7 @@ use report::Report;
 use world::World;
 
 /// The share of the seeds that runs with all tests.
-const SHARE: Range<u64> = 1..61;
+const SHARE: Range<u64> = 1..201;
 
 /// Steps in which things go wrong, at least; and after which everything has to be settled, at most.
 const FAULTY_STEPS: u64 = 400;

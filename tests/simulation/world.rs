@@ -4,14 +4,17 @@
 //! Must not know: what has to hold in the end.
 //! Source: the functions are those that are deployed; their calls go through the gate, their clock is tokio's paused one.
 
+mod aws;
+mod inputs;
+mod turn;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     time::Duration,
 };
 
-use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
 use disconnect::Disconnect;
-use domain::{Event, EventData, EventRef, OrderId};
+use domain::{Event, OrderId};
 use dynoxide::Database;
 use event_handler::{BatchResponse, EventHandler};
 use fastrand::Rng;
@@ -24,11 +27,14 @@ use tokio::{
     time::{self, Instant},
 };
 
+use inputs::{event, invocation};
+use turn::Turn;
+
 use crate::{
     browser::Browser,
-    dynamodb::{self, Feed},
-    fate::{Fate, Kinds},
-    gate::{ACTOR, Call, Gate, OpenGate, Request},
+    dynamodb::Feed,
+    fate::Kinds,
+    gate::{ACTOR, Call, Gate, OpenGate},
     report::Report,
 };
 
@@ -113,26 +119,6 @@ enum Outcome {
     Batch(Option<BatchResponse>),
     Reply(Option<Value>),
     Appended(bool),
-}
-
-/// What can happen next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
-    Answer,
-    Carry,
-    Append,
-    Deliver,
-    Stray,
-    Connect,
-    Speak,
-    AskAgain,
-    Leave,
-    Kill,
-    Die,
-    Clog,
-    Outage,
-    Notice,
-    Wait,
 }
 
 impl World {
@@ -234,33 +220,6 @@ impl World {
         self.take(turn.unwrap().1).await;
     }
 
-    /// What can happen, each with its weight.
-    fn turns(&self) -> Vec<(u32, Turn)> {
-        let kinds = self.kinds;
-        let is_on = |weight: u32, possible: bool| if possible { weight } else { 0 };
-        let connected = || self.browsers.iter().any(|browser| browser.socket.is_some());
-        vec![
-            (is_on(600, !self.waiting.is_empty()), Turn::Answer),
-            (is_on(300, self.sockets.values().any(|socket| !socket.is_dead && !socket.wire.is_empty())), Turn::Carry),
-            (is_on(50, !self.due.is_empty()), Turn::Append),
-            (is_on(200, self.batch.is_none() && self.feed.records.len() > self.done), Turn::Deliver),
-            (is_on(10, kinds.strays && !self.feed.records.is_empty()), Turn::Stray),
-            (
-                is_on(100, self.browsers.iter().any(|browser| browser.socket.is_none() && !browser.is_connecting)),
-                Turn::Connect,
-            ),
-            (is_on(200, self.browsers.iter().any(|browser| !browser.outbox.is_empty())), Turn::Speak),
-            (is_on(50, self.browsers.iter().any(|browser| browser.asks_again)), Turn::AskAgain),
-            (is_on(12, kinds.losses && connected()), Turn::Leave),
-            (is_on(12, kinds.kills && !self.actors.is_empty()), Turn::Kill),
-            (is_on(2, kinds.deaths && connected()), Turn::Die),
-            (is_on(4, kinds.clogs && connected()), Turn::Clog),
-            (is_on(if self.is_out { 30 } else { 4 }, kinds.outages), Turn::Outage),
-            (is_on(10, !self.dead().is_empty()), Turn::Notice),
-            (10, Turn::Wait),
-        ]
-    }
-
     async fn take(&mut self, turn: Turn) {
         match turn {
             Turn::Answer => self.answer(),
@@ -338,139 +297,6 @@ impl World {
         let task = tokio::task::spawn_local(ACTOR.scope(id, work));
         self.actors.insert(id, Actor { role, task });
         id
-    }
-
-    /// Lets one call through, or not.
-    fn answer(&mut self) {
-        let call = self.waiting.remove(self.random.usize(0..self.waiting.len()));
-        self.report.calls += 1;
-        let is_push = !matches!(call.request, Request::Operation(..));
-        let fate = match is_push {
-            false if self.kinds.operations => Fate::of_operation(&mut self.random),
-            true if self.kinds.pushes => Fate::of_push(&mut self.random),
-            false | true => Fate::Served,
-        };
-        let fate = if is_push && self.is_out { Fate::Failed { served: false } } else { fate };
-        if let Some(fault) = fate.fault() {
-            self.report.fault(fault);
-        }
-        let named = match &call.request {
-            Request::Operation(operation, request) => format!("{operation} {}", request["TableName"]),
-            Request::Post(connection_id, text) => format!("post to {connection_id}, {} bytes", text.len()),
-            Request::Delete(connection_id) => format!("delete {connection_id}"),
-        };
-        self.tell(format!("#{} {named}: {fate:?}", call.actor));
-        match call.request.clone() {
-            Request::Operation(operation, request) => self.operate(call, fate, &operation, &request),
-            Request::Post(connection_id, text) => self.post(call, fate, &connection_id, text),
-            Request::Delete(connection_id) => self.delete(call, fate, &connection_id),
-        }
-    }
-
-    fn operate(&mut self, call: Call, fate: Fate, operation: &str, request: &Value) {
-        let serve = || dynamodb::serve(&self.database, operation, request);
-        match fate {
-            Fate::Served | Fate::Lost => {
-                let (status, body) = serve();
-                call.answer(status, None, body);
-            }
-            Fate::Throttled => {
-                let error =
-                    json!({"__type": "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"});
-                call.answer(400, None, error.to_string().into_bytes());
-            }
-            Fate::Failed { served } | Fate::Broken { served } | Fate::Hanging { served } => {
-                if served {
-                    serve();
-                }
-                self.spoil(call, fate, "com.amazonaws.dynamodb.v20120810#InternalServerError");
-            }
-        }
-    }
-
-    /// Keeps a call from its answer.
-    fn spoil(&mut self, call: Call, fate: Fate, error_type: &'static str) {
-        match fate {
-            Fate::Failed { .. } => {
-                call.answer(500, Some(error_type), json!({"__type": error_type}).to_string().into_bytes())
-            }
-            Fate::Broken { .. } => call.break_off(),
-            Fate::Served | Fate::Throttled | Fate::Hanging { .. } | Fate::Lost => self.hanging.push(call),
-        }
-    }
-
-    fn post(&mut self, call: Call, fate: Fate, connection_id: &str, text: String) {
-        let Some(socket) = self.sockets.get_mut(connection_id) else {
-            return call.answer(410, Some("GoneException"), Vec::new());
-        };
-        if socket.is_dead {
-            return self.hanging.push(call);
-        }
-        let fate = if socket.is_clogged { Fate::Throttled } else { fate };
-        match fate {
-            Fate::Served => {
-                socket.wire.push_back(text);
-                call.answer(200, None, Vec::new());
-            }
-            Fate::Throttled => call.answer(429, Some("LimitExceededException"), Vec::new()),
-            Fate::Lost => {
-                call.answer(200, None, Vec::new());
-                self.end(connection_id, "lost");
-            }
-            Fate::Failed { served } | Fate::Broken { served } | Fate::Hanging { served } => {
-                if served {
-                    socket.wire.push_back(text);
-                }
-                self.spoil(call, fate, "InternalServerError");
-            }
-        }
-    }
-
-    fn delete(&mut self, call: Call, fate: Fate, connection_id: &str) {
-        match fate {
-            Fate::Served | Fate::Lost => {
-                let is_open = self.sockets.contains_key(connection_id);
-                self.end(connection_id, "deleted");
-                let (status, error_type) = if is_open { (204, None) } else { (410, Some("GoneException")) };
-                call.answer(status, error_type, Vec::new());
-            }
-            Fate::Throttled => call.answer(429, Some("LimitExceededException"), Vec::new()),
-            Fate::Failed { served } | Fate::Broken { served } | Fate::Hanging { served } => {
-                if served {
-                    self.end(connection_id, "deleted");
-                }
-                self.spoil(call, fate, "InternalServerError");
-            }
-        }
-    }
-
-    /// A connection ends: what is on its wire is lost, its browser knows, and `$disconnect` comes or does not.
-    fn end(&mut self, connection_id: &str, how: &str) {
-        let Some(socket) = self.sockets.remove(connection_id) else { return };
-        self.tell(format!("{connection_id} of browser {} ends: {how}", socket.browser));
-        self.browsers[socket.browser].disconnected();
-        if self.kinds.misses && self.random.bool() {
-            self.report.fault("$disconnect missed");
-            return;
-        }
-        let (disconnect, request) = (self.disconnect.clone(), invocation(connection_id, 0, None));
-        self.begin(Role::Disconnect, async move { Outcome::Reply(disconnect.handle(request).await.ok()) });
-    }
-
-    /// A frame arrives, now and then one that overtook another.
-    fn carry(&mut self) {
-        let full = self.sockets.iter().filter(|(_, socket)| !socket.is_dead && !socket.wire.is_empty());
-        let full: Vec<String> = full.map(|(id, _)| id.clone()).collect();
-        let connection_id = &full[self.random.usize(0..full.len())];
-        let socket = self.sockets.get_mut(connection_id).unwrap();
-        let overtakes = self.kinds.overtaking && socket.wire.len() > 1 && self.random.u8(0..8) == 0;
-        let frame = socket.wire.remove(usize::from(overtakes)).unwrap();
-        let browser = socket.browser;
-        if overtakes {
-            self.report.fault("message overtaken");
-        }
-        self.tell(format!("browser {browser} gets {} bytes", frame.len()));
-        self.browsers[browser].receive(&frame, &mut self.report);
     }
 
     fn append(&mut self) {
@@ -597,26 +423,4 @@ impl World {
         }
         reported.map_or(to, |index| from + index)
     }
-}
-
-fn event(random: &mut Rng, order_ids: &[OrderId], number: u64) -> Event {
-    let order_id = &order_ids[random.usize(0..order_ids.len())];
-    let mut data =
-        json!({"eventName": "OrderChanged", "orderId": order_id.as_str(), "n": number, "stripeToken": "secret"});
-    // Fields come, change and go; now and then an event is so large that updates travel in parts.
-    data[format!("field_{}", random.u8(0..4))] = if random.bool() { json!(number) } else { Value::Null };
-    if random.u8(0..50) == 0 {
-        data["note"] = json!("x".repeat(random.usize(30_000..150_000)));
-    }
-    let data = EventData::new(data.as_object().unwrap().clone()).unwrap();
-    Event { event_ref: EventRef::parse(&number.to_string()).unwrap(), ts_us: 0, data }
-}
-
-/// What API Gateway hands to a function.
-fn invocation(connection_id: &str, message: u64, body: Option<String>) -> ApiGatewayWebsocketProxyRequest {
-    let context = json!({
-        "connectionId": connection_id, "requestId": format!("r{message}"), "connectedAt": 1_700_000_000_000_i64,
-        "requestTimeEpoch": 1_700_000_000_000_i64, "identity": {"sourceIp": "127.0.0.1"},
-    });
-    serde_json::from_value(json!({"requestContext": context, "body": body, "isBase64Encoded": false})).unwrap()
 }

@@ -1,0 +1,56 @@
+//! What can happen next, and how likely each is.
+//!
+//! Owns: the weights.
+//! Must not know: how it is done.
+//! Source: ours: calls are answered often, so that the functions get on; what goes wrong is rare and never alone.
+
+use super::World;
+
+/// What can happen next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    Answer,
+    Carry,
+    Append,
+    Deliver,
+    Stray,
+    Connect,
+    Speak,
+    AskAgain,
+    Leave,
+    Kill,
+    Die,
+    Clog,
+    Outage,
+    Notice,
+    Wait,
+}
+
+impl World {
+    /// What can happen, each with its weight.
+    pub(super) fn turns(&self) -> Vec<(u32, Turn)> {
+        let kinds = self.kinds;
+        let is_on = |weight: u32, possible: bool| if possible { weight } else { 0 };
+        let connected = || self.browsers.iter().any(|browser| browser.socket.is_some());
+        vec![
+            (is_on(600, !self.waiting.is_empty()), Turn::Answer),
+            (is_on(300, self.sockets.values().any(|socket| !socket.is_dead && !socket.wire.is_empty())), Turn::Carry),
+            (is_on(50, !self.due.is_empty()), Turn::Append),
+            (is_on(200, self.batch.is_none() && self.feed.records.len() > self.done), Turn::Deliver),
+            (is_on(10, kinds.strays && !self.feed.records.is_empty()), Turn::Stray),
+            (
+                is_on(100, self.browsers.iter().any(|browser| browser.socket.is_none() && !browser.is_connecting)),
+                Turn::Connect,
+            ),
+            (is_on(200, self.browsers.iter().any(|browser| !browser.outbox.is_empty())), Turn::Speak),
+            (is_on(50, self.browsers.iter().any(|browser| browser.asks_again)), Turn::AskAgain),
+            (is_on(12, kinds.losses && connected()), Turn::Leave),
+            (is_on(12, kinds.kills && !self.actors.is_empty()), Turn::Kill),
+            (is_on(2, kinds.deaths && connected()), Turn::Die),
+            (is_on(4, kinds.clogs && connected()), Turn::Clog),
+            (is_on(if self.is_out { 30 } else { 4 }, kinds.outages), Turn::Outage),
+            (is_on(10, !self.dead().is_empty()), Turn::Notice),
+            (10, Turn::Wait),
+        ]
+    }
+}
