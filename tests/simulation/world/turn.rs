@@ -48,7 +48,7 @@ impl World {
             (is_on(12, kinds.kills && !self.actors.is_empty()), Turn::Kill),
             (is_on(2, kinds.deaths && connected()), Turn::Die),
             (is_on(4, kinds.clogs && connected()), Turn::Clog),
-            (is_on(if self.is_out { 30 } else { 4 }, kinds.outages), Turn::Outage),
+            (is_on(4, kinds.outages), Turn::Outage),
             (is_on(10, !self.dead().is_empty()), Turn::Notice),
             (10, Turn::Wait),
         ]
