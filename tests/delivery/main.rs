@@ -86,6 +86,14 @@ async fn an_event_that_the_log_does_not_have_goes_to_the_failure_queue_and_chang
 }
 
 #[tokio::test]
+async fn a_failure_that_the_queue_does_not_take_comes_again() {
+    let gateway = InProcess::start().await;
+    gateway.append("o", 1..=1).await;
+    let failed = BatchResponse { batch_item_failures: vec![BatchItemFailure { item_identifier: "3".into() }] };
+    assert_eq!(deliver(&gateway.handler_without_api_gateway(), "o", &[3]).await, failed);
+}
+
+#[tokio::test]
 async fn a_connection_that_is_gone_is_forgotten_and_nobody_else_notices() {
     let gateway = InProcess::start().await;
     let gone = "L0SM9cOFvHcCIhw=";
