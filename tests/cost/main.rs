@@ -35,8 +35,9 @@ fn handler(url: &str) -> EventHandler {
     let aws = variables(url.to_owned());
     let var = move |name: &str| match name {
         "REDACTED_FIELDS" => Some("stripeToken".to_owned()),
-        // Nobody subscribes here: nothing listens at the management endpoint, and nothing calls it.
+        // Nobody subscribes here and nothing fails: nothing listens at these addresses, and nothing calls them.
         "MANAGEMENT_ENDPOINT" => Some("http://127.0.0.1:9".to_owned()),
+        "FAILURE_QUEUE_URL" => Some("http://127.0.0.1:9/failures".to_owned()),
         _ => aws(name),
     };
     EventHandler::from_vars(&var).unwrap()
