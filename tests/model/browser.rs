@@ -60,9 +60,16 @@ impl Browser {
         }
     }
 
-    /// Where it resumes.
-    pub(crate) fn since(&self) -> Option<u8> {
+    /// The version up to which it has every event, once it has started.
+    pub(crate) fn version(&self) -> Option<u8> {
         self.follower.since().map(|since| u8::try_from(since.version.get()).unwrap())
+    }
+
+    /// It says subscribe: where it resumes.
+    pub(crate) fn ask(&mut self) -> Option<u8> {
+        self.asks_again = false;
+        let wanted = self.follower.ask(&order_id());
+        wanted.since.map(|since| u8::try_from(since.version.get()).unwrap())
     }
 
     pub(crate) fn disconnected(&mut self) {
@@ -125,6 +132,10 @@ impl Browser {
     }
 }
 
+fn order_id() -> OrderId {
+    OrderId::new("order").unwrap()
+}
+
 fn update(first: u8, last: u8) -> Update {
     let event = |version: u8| SentEvent {
         version: Version::new(version.into()),
@@ -133,7 +144,7 @@ fn update(first: u8, last: u8) -> Update {
         data: Redacted::default(),
     };
     Update {
-        order_id: OrderId::new("order").unwrap(),
+        order_id: order_id(),
         version: Version::new(last.into()),
         events: (first..=last).map(event).collect(),
         projection: Some(Redacted::default()),

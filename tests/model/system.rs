@@ -168,9 +168,8 @@ impl State {
 
     fn subscribe(&mut self, browser: usize, rules: Rules) {
         let browser = &mut self.browsers[browser];
-        browser.asks_again = false;
-        browser.follower.asked();
-        let subscribe = Subscribe::new(browser.socket.unwrap(), browser.since(), rules);
+        let since = browser.ask();
+        let subscribe = Subscribe::new(browser.socket.unwrap(), since, rules);
         self.begin(subscribe);
     }
 
@@ -186,7 +185,7 @@ impl State {
 
     fn is_complete(&self) -> bool {
         let subscribed = self.browsers.iter().filter(|browser| browser.socket.is_some() && browser.wants);
-        let mut versions = subscribed.map(|browser| (browser.since(), browser.follower.awaits_answer()));
+        let mut versions = subscribed.map(|browser| (browser.version(), browser.follower.awaits_answer()));
         self.stored == self.head && versions.all(|at| at == (Some(self.head), false))
     }
 }

@@ -7,8 +7,11 @@
 use std::collections::BTreeMap;
 
 use domain::{OrderId, Redacted, Version};
-use protocol::{ErrorCode, Follower, Message, Step, Update, parts::Assembler, request::Since};
-use serde_json::{Value, json};
+use protocol::{
+    ErrorCode, Follower, Message, Step, Update,
+    parts::Assembler,
+    request::{Wanted, subscribe},
+};
 
 use crate::report::Report;
 
@@ -84,10 +87,9 @@ impl Browser {
 
     fn subscribe(&mut self, is_wanted: impl Fn(&Follower) -> bool) {
         let wanted = self.orders.iter_mut().filter(|(_, followed)| is_wanted(&followed.follower));
-        let wanted: Vec<Value> =
-            wanted.map(|(order_id, followed)| wanted_of(order_id, &mut followed.follower)).collect();
+        let wanted: Vec<Wanted> = wanted.map(|(order_id, followed)| followed.follower.ask(order_id)).collect();
         if !wanted.is_empty() {
-            self.outbox.push(json!({"action": "subscribe", "orders": wanted}).to_string());
+            self.outbox.push(subscribe(&wanted));
         }
     }
 
@@ -121,20 +123,7 @@ impl Browser {
         }
         if followed.follower.must_resume() {
             report.resumes += 1;
-            let wanted = wanted_of(&update.order_id, &mut followed.follower);
-            self.outbox.push(json!({"action": "subscribe", "orders": [wanted]}).to_string());
-        }
-    }
-}
-
-fn wanted_of(order_id: &OrderId, follower: &mut Follower) -> Value {
-    follower.asked();
-    let order_id = order_id.as_str();
-    match follower.since() {
-        None => json!({"orderId": order_id}),
-        Some(Since { version, event_ref: None }) => json!({"orderId": order_id, "since": version.get()}),
-        Some(Since { version, event_ref: Some(event_ref) }) => {
-            json!({"orderId": order_id, "since": version.get(), "ref": event_ref.to_string()})
+            self.outbox.push(subscribe(&[followed.follower.ask(&update.order_id)]));
         }
     }
 }

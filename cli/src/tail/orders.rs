@@ -8,8 +8,11 @@
 use std::collections::BTreeMap;
 
 use domain::{OrderId, Redacted, Version};
-use protocol::{Follower, Message, SentEvent, Step, Update, follower::folded, request::Since};
-use serde_json::{Value, json};
+use protocol::{
+    Follower, Message, SentEvent, Step, Update,
+    follower::folded,
+    request::{Wanted, subscribe},
+};
 
 /// Orders named in one message, so that it stays under API Gateway's 32 KB a frame.
 const ORDERS_PER_SUBSCRIBE: usize = 50;
@@ -51,11 +54,8 @@ impl Orders {
 
     fn subscribe(&mut self, is_wanted: impl Fn(&Follower) -> bool) -> Vec<String> {
         let wanted = self.0.iter_mut().filter(|(_, follower)| is_wanted(follower));
-        let wanted: Vec<Value> = wanted.map(|(order_id, follower)| wanted_of(order_id, follower)).collect();
-        wanted
-            .chunks(ORDERS_PER_SUBSCRIBE)
-            .map(|orders| json!({"action": "subscribe", "orders": orders}).to_string())
-            .collect()
+        let wanted: Vec<Wanted> = wanted.map(|(order_id, follower)| follower.ask(order_id)).collect();
+        wanted.chunks(ORDERS_PER_SUBSCRIBE).map(subscribe).collect()
     }
 
     pub(super) fn accept(&mut self, update: &Update) -> Taken {
@@ -66,22 +66,8 @@ impl Orders {
             Step::Advanced(events) => lines(update, before.as_ref(), &events),
             Step::Duplicate | Step::Gap | Step::GapAwaited => Vec::new(),
         };
-        let ask = follower
-            .must_resume()
-            .then(|| json!({"action": "subscribe", "orders": [wanted_of(&update.order_id, follower)]}).to_string());
+        let ask = follower.must_resume().then(|| subscribe(&[follower.ask(&update.order_id)]));
         Taken { lines, ask, failed: false }
-    }
-}
-
-fn wanted_of(order_id: &OrderId, follower: &mut Follower) -> Value {
-    follower.asked();
-    let order_id = order_id.as_str();
-    match follower.since() {
-        None => json!({"orderId": order_id}),
-        Some(Since { version, event_ref: None }) => json!({"orderId": order_id, "since": version.get()}),
-        Some(Since { version, event_ref: Some(event_ref) }) => {
-            json!({"orderId": order_id, "since": version.get(), "ref": event_ref.to_string()})
-        }
     }
 }
 
@@ -111,6 +97,8 @@ fn lines(update: &Update, before: Option<&Redacted>, events: &[SentEvent]) -> Ve
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     fn update(json: &Value) -> Update {

@@ -4,11 +4,11 @@
 //! Must not know: sockets, clocks, how an update is shown.
 //! Source: "What a client does" in README.md of this crate.
 
-use domain::{EventRef, Redacted, Version, fold};
+use domain::{EventRef, OrderId, Redacted, Version, fold};
 
 use crate::{
     message::{SentEvent, Update},
-    request::Since,
+    request::{Since, Wanted},
 };
 
 /// Where a client stands in one order's log.
@@ -70,9 +70,10 @@ impl Follower {
         self.position.as_ref().and_then(|at| at.projection.as_ref())
     }
 
-    /// A subscribe for this order was sent: its answer is due.
-    pub fn asked(&mut self) {
+    /// What to subscribe with; its answer is due from here on.
+    pub fn ask(&mut self, order_id: &OrderId) -> Wanted {
         self.awaits_answer = true;
+        Wanted { order_id: order_id.clone(), since: self.since() }
     }
 
     /// The connection was lost, and with it every answer that was due.
@@ -153,7 +154,7 @@ pub fn folded(projection: &Redacted, events: &[SentEvent]) -> Redacted {
 
 #[cfg(test)]
 mod tests {
-    use domain::{OrderId, Redaction};
+    use domain::Redaction;
     use serde_json::json;
 
     use super::*;
@@ -197,7 +198,7 @@ mod tests {
         let mut follower = Follower::default();
         follower.accept(&update(6, 5));
         assert_eq!(follower.accept(&update(7, 7)), Step::Gap);
-        follower.asked();
+        follower.ask(&OrderId::new("o").unwrap());
         assert_eq!(follower.accept(&update(9, 9)), Step::GapAwaited);
         assert_eq!(follower.since().unwrap().version, Version::new(5));
         assert_eq!(follower.accept(&update(6, 8)), advanced(6, 8));
@@ -208,7 +209,7 @@ mod tests {
     #[test]
     fn a_push_before_the_snapshot_is_not_lost() {
         let mut follower = Follower::default();
-        follower.asked();
+        follower.ask(&OrderId::new("o").unwrap());
         assert_eq!(follower.accept(&update(7, 7)), Step::Started);
         assert_eq!(follower.accept(&update(7, 6)), Step::Duplicate);
         assert_eq!(follower.version(), Version::new(7));

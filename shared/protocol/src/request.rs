@@ -1,11 +1,12 @@
 //! What a browser asks.
 //!
-//! Owns: reading a message into a request that is valid by construction, and naming what is wrong with a bad one.
+//! Owns: reading a message into a request that is valid by construction, naming what is wrong with a bad one, and the
+//! client's half: writing a subscribe.
 //! Must not know: who asks, what the answer is. Nothing of a bad message is repeated in its error.
 //! Source: README.md of this crate.
 
 use domain::{EventRef, Fields, OrderId, Version, limits::ORDERS_PER_MESSAGE_MAX, order_id::InvalidOrderId};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A message of a browser.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +37,26 @@ pub struct Since {
     pub version: Version,
     /// The ref of the event at that version, as proof that the log is still the same one.
     pub event_ref: Option<EventRef>,
+}
+
+/// The message that subscribes to orders, each from where the browser stands.
+#[must_use]
+pub fn subscribe(wanted: &[Wanted]) -> String {
+    let orders: Vec<Value> = wanted.iter().map(Wanted::json).collect();
+    json!({"action": "subscribe", "orders": orders}).to_string()
+}
+
+impl Wanted {
+    fn json(&self) -> Value {
+        let order_id = self.order_id.as_str();
+        match self.since {
+            None => json!({"orderId": order_id}),
+            Some(Since { version, event_ref: None }) => json!({"orderId": order_id, "since": version.get()}),
+            Some(Since { version, event_ref: Some(event_ref) }) => {
+                json!({"orderId": order_id, "since": version.get(), "ref": event_ref.to_string()})
+            }
+        }
+    }
 }
 
 /// Versions `from` to `to` of an order, both included; `from` is at least 1 and at most `to`.
@@ -201,6 +222,17 @@ mod tests {
                 Err(RequestError::Since),
             ]
         );
+    }
+
+    #[test]
+    fn what_a_client_asks_is_what_the_gateway_reads() {
+        let at = |event_ref: Option<&str>| {
+            let event_ref = event_ref.map(|text| EventRef::parse(text).unwrap());
+            Some(Since { version: Version::new(7), event_ref })
+        };
+        let wanted = [None, at(None), at(Some("18446744073709551615"))];
+        let wanted = wanted.map(|since| Wanted { order_id: order("a\"é"), since });
+        assert_eq!(Request::parse(&subscribe(&wanted)), Ok(Request::Subscribe(wanted.map(Ok).to_vec())));
     }
 
     #[test]
