@@ -131,9 +131,6 @@ pub(crate) enum Side {
 }
 
 impl Kind {
-    const POSTS: [Self; 6] =
-        [Self::ThrottlePost, Self::FailPost, Self::HangPost, Self::LosePost, Self::DelayPost, Self::DeadConnection];
-
     fn name(self) -> &'static str {
         match self {
             Self::Kill => "kill",
@@ -180,6 +177,19 @@ impl Rule {
     fn delay(&self) -> Duration {
         Duration::from_millis(self.ms.unwrap_or_default())
     }
+
+    /// What it does to a POST, if that is what it is for.
+    fn post(&self) -> Option<PostFault> {
+        match self.fault {
+            Kind::ThrottlePost => Some(PostFault::Throttle),
+            Kind::FailPost => Some(PostFault::Fail { delivered: self.delivered }),
+            Kind::HangPost => Some(PostFault::Hang { delivered: self.delivered }),
+            Kind::LosePost => Some(PostFault::Lose),
+            Kind::DelayPost => Some(PostFault::Delay(self.delay())),
+            Kind::DeadConnection => Some(PostFault::Dead),
+            Kind::Kill | Kind::DuplicateBatch | Kind::DelayBatch | Kind::MissDisconnect => None,
+        }
+    }
 }
 
 impl Counted {
@@ -207,16 +217,17 @@ impl Faults {
         Ok(Self(Arc::new(Mutex::new(State { random: fastrand::Rng::with_seed(seed), rules }))))
     }
 
-    /// Counts a passing of the rules that `is_here` chooses; the first that strikes is mapped to what it means.
-    fn pass<T>(&self, is_here: impl Fn(&Rule) -> bool, meaning: impl Fn(&Rule) -> T) -> Option<T> {
+    /// Counts a passing of the rules that mean something here; the first that strikes is what happens.
+    fn pass<T>(&self, meaning: impl Fn(&Rule) -> Option<T>) -> Option<T> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let State { random, rules } = &mut *state;
         let mut strike = None;
-        for counted in rules.iter_mut().filter(|counted| is_here(&counted.rule)) {
+        for counted in rules {
+            let Some(meant) = meaning(&counted.rule) else { continue };
             if counted.passes(random) && strike.is_none() {
                 counted.struck += 1;
                 tracing::warn!(fault = counted.rule.fault.name(), passing = counted.passed, "a fault strikes");
-                strike = Some(meaning(&counted.rule));
+                strike = Some(meant);
             }
         }
         strike
@@ -232,44 +243,35 @@ impl Faults {
     /// A function makes a call: whether it is killed there.
     pub(crate) fn kills(&self, function: &str, side: Side, call: &str) -> bool {
         let is_meant = |named: &str| call == named || call.split(' ').next() == Some(named);
-        let is_here = |rule: &Rule| {
+        let meaning = |rule: &Rule| {
             let named = match side {
                 Side::Before => &rule.before,
                 Side::After => &rule.after,
             };
-            rule.fault == Kind::Kill && rule.is_about(function) && named.as_deref().is_some_and(is_meant)
+            let is_here = rule.fault == Kind::Kill && rule.is_about(function);
+            (is_here && named.as_deref().is_some_and(is_meant)).then_some(())
         };
-        self.pass(is_here, |_rule| ()).is_some()
+        self.pass(meaning).is_some()
     }
 
     /// A batch is about to be tried: how long it is held up.
     pub(crate) fn delays_batch(&self, function: &str) -> Option<Duration> {
-        self.pass(|rule| rule.fault == Kind::DelayBatch && rule.is_about(function), Rule::delay)
+        self.pass(|rule| (rule.fault == Kind::DelayBatch && rule.is_about(function)).then(|| rule.delay()))
     }
 
     /// A batch is done: whether it comes again.
     pub(crate) fn duplicates_batch(&self, function: &str) -> bool {
-        self.pass(|rule| rule.fault == Kind::DuplicateBatch && rule.is_about(function), |_rule| ()).is_some()
+        self.pass(|rule| (rule.fault == Kind::DuplicateBatch && rule.is_about(function)).then_some(())).is_some()
     }
 
     /// A POST to an open connection comes in: what happens to it.
     pub(crate) fn post(&self) -> Option<PostFault> {
-        let meaning = |rule: &Rule| match rule.fault {
-            Kind::FailPost => PostFault::Fail { delivered: rule.delivered },
-            Kind::HangPost => PostFault::Hang { delivered: rule.delivered },
-            Kind::LosePost => PostFault::Lose,
-            Kind::DelayPost => PostFault::Delay(rule.delay()),
-            Kind::DeadConnection => PostFault::Dead,
-            Kind::ThrottlePost | Kind::Kill | Kind::DuplicateBatch | Kind::DelayBatch | Kind::MissDisconnect => {
-                PostFault::Throttle
-            }
-        };
-        self.pass(|rule| Kind::POSTS.contains(&rule.fault), meaning)
+        self.pass(Rule::post)
     }
 
     /// A connection has ended: whether `$disconnect` never comes.
     pub(crate) fn misses_disconnect(&self) -> bool {
-        self.pass(|rule| rule.fault == Kind::MissDisconnect, |_rule| ()).is_some()
+        self.pass(|rule| (rule.fault == Kind::MissDisconnect).then_some(())).is_some()
     }
 }
 

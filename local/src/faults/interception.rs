@@ -109,7 +109,7 @@ impl Shared {
         let body = body.to_bytes();
         let call = name(&head, &body);
         self.pass(Side::Before, &call).await;
-        let Some(uri) = self.uri(&head, &call) else { return status(StatusCode::BAD_REQUEST) };
+        let Some(uri) = self.uri(&head) else { return status(StatusCode::BAD_REQUEST) };
         head.uri = uri;
         let answer = match self.client.request(Request::from_parts(head, Full::new(body))).await {
             Ok(answer) => {
@@ -131,11 +131,11 @@ impl Shared {
         }
     }
 
-    fn uri(&self, head: &Parts, call: &str) -> Option<Uri> {
+    /// Where a call goes on to.
+    fn uri(&self, head: &Parts) -> Option<Uri> {
         let is_dynamodb = head.headers.get("x-amz-target").is_some_and(|target| target.as_bytes().starts_with(b"Dyn"));
         let address = if is_dynamodb { self.upstream.dynamodb } else { self.upstream.gateway };
         let uri = format!("http://{address}{}", head.uri.path_and_query().map_or("/", |path| path.as_str()));
-        tracing::debug!(function = self.function, call, "a call");
         uri.parse().ok()
     }
 }
