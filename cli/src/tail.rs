@@ -184,3 +184,30 @@ impl Printer {
         self.left == Some(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use domain::OrderId;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_answers_no_ping_is_given_up() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = format!("ws://{}", listener.local_addr().unwrap());
+        let accepting = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            tokio_tungstenite::accept_async(stream).await.unwrap()
+        });
+        let mut socket = connect(&address).await.unwrap();
+        let silent = accepting.await.unwrap();
+        let mut orders = Orders::new(vec![OrderId::new("o").unwrap()], None);
+        let mut printer = Printer { left: None };
+        let followed = time::timeout(PING_EVERY * 3, follow(&mut socket, &mut orders, &mut printer)).await;
+        assert!(matches!(followed, Ok(End::Lost)), "it is lost before the third ping");
+        drop(silent);
+    }
+}

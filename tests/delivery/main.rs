@@ -86,6 +86,33 @@ async fn an_event_that_the_log_does_not_have_goes_to_the_failure_queue_and_chang
 }
 
 #[tokio::test]
+async fn a_log_with_a_hole_goes_to_the_failure_queue_and_not_into_a_fold() {
+    let gateway = InProcess::start().await;
+    gateway.append("o", 1..=3).await;
+    gateway.delete("order_stream", json!({"orderId": {"S": "o"}, "version": {"N": "2"}}));
+    assert_eq!(gateway.deliver("o", &[3]).await, BatchResponse::default());
+    let failures = gateway.failures();
+    let reason = failures[0]["reason"].as_str().unwrap();
+    assert!(
+        failures.len() == 1 && reason.ends_with(r#"the log of order "o" has no event 2, but later ones"#),
+        "{reason}"
+    );
+    assert_eq!(gateway.store.projections.get(&order("o")).await.unwrap().version(), Version::NONE);
+}
+
+#[tokio::test]
+async fn a_broken_projection_goes_to_the_failure_queue_and_other_orders_go_on() {
+    let gateway = InProcess::start().await;
+    gateway.append("o", 1..=1).await;
+    gateway.put("order_projections", json!({"orderId": {"S": "o"}, "version": {"S": "secret"}}));
+    assert_eq!(gateway.deliver("o", &[1]).await, BatchResponse::default());
+    let failures = gateway.failures();
+    let reason = failures[0]["reason"].as_str().unwrap();
+    assert!(failures.len() == 1 && reason.ends_with("the attribute version must be a number"), "{reason}");
+    assert!(!reason.contains("secret"), "no content is on the queue");
+}
+
+#[tokio::test]
 async fn a_failure_that_the_queue_does_not_take_comes_again() {
     let gateway = InProcess::start().await;
     gateway.append("o", 1..=1).await;

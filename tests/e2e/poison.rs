@@ -11,6 +11,11 @@ use tests::{
 };
 use tokio::time::{sleep, timeout};
 
+use crate::{
+    settled,
+    tail::{append, event},
+};
+
 /// Waits until so many messages are on the stack's queues.
 async fn failures(folder: &TempDir, count: usize) -> Vec<Value> {
     let read = || {
@@ -31,15 +36,10 @@ async fn failures(folder: &TempDir, count: usize) -> Vec<Value> {
     timeout(PATIENCE, arrived).await.unwrap()
 }
 
-fn event(order_id: &str, event_ref: &str, fields: &Value) -> String {
-    let mut data = json!({"eventName": "A", "orderId": order_id});
-    data.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-    json!({"ref": event_ref, "ts": 0, "data": data}).to_string()
-}
-
-fn append(stack: &Stack, events: &[String]) {
-    let appended = stack.run_with_input(&["append", "-"], &events.join("\n"));
-    assert!(appended.status.success(), "{}", String::from_utf8_lossy(&appended.stderr));
+fn with(event: Value, fields: &Value) -> Value {
+    let mut event = event;
+    event["data"].as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    event
 }
 
 #[tokio::test]
@@ -50,7 +50,7 @@ async fn poison_goes_to_the_failure_queue_and_other_orders_go_on() {
     let (mut bad, _snapshot) = Browser::subscribed(&stack.websocket_url, "bad").await;
     let poison = json!({"orderId": {"S": "bad"}, "version": {"N": "1"}, "ref": {"S": "secret"}});
     stack.dynamodb("PutItem", &json!({"TableName": "order_stream", "Item": poison})).await;
-    append(&stack, &[event("good", "1", &json!({})), event("bad", "2", &json!({}))]);
+    append(&stack, &[event("good", 1), event("bad", 2)]);
     assert_eq!(good.next().await["version"], 1);
 
     let messages = failures(&folder, 2).await;
@@ -86,9 +86,9 @@ async fn a_projection_over_400_kb_is_not_lost_and_stops_nobody_else() {
     let (mut large, _snapshot) = Browser::subscribed(&stack.websocket_url, "large").await;
     let (mut other, _snapshot) = Browser::subscribed(&stack.websocket_url, "other").await;
     let half = "x".repeat(250_000);
-    append(&stack, &[event("large", "1", &json!({"a": half}))]);
+    append(&stack, &[with(event("large", 1), &json!({"a": half}))]);
     assert_eq!(large.next_whole().await.0["version"], 1);
-    append(&stack, &[event("large", "2", &json!({"b": half})), event("other", "3", &json!({}))]);
+    append(&stack, &[with(event("large", 2), &json!({"b": half})), event("other", 3)]);
     assert_eq!(other.next().await["version"], 1);
     let messages = failures(&folder, 1).await;
     assert_eq!((&messages[0]["orderId"], &messages[0]["lastVersion"]), (&json!("large"), &json!(2)));
@@ -96,7 +96,21 @@ async fn a_projection_over_400_kb_is_not_lost_and_stops_nobody_else() {
     let whole = stack.json_lines(&["fold", "large"]);
     assert_eq!(whole[0]["b"], json!(half), "the log has every event, and folds whole");
 
-    append(&stack, &[event("large", "4", &json!({"a": null}))]);
+    append(&stack, &[with(event("large", 4), &json!({"a": null}))]);
     let verified = stack.json_lines(&["verify"]);
     assert_eq!(verified, [json!({"orders": 2, "events": 4, "differences": 0})], "it fits again: folded from the log");
+}
+
+#[tokio::test]
+async fn a_projection_that_is_not_the_fold_is_rebuilt_once() {
+    let stack = Stack::start(Data::Ephemeral);
+    append(&stack, &[event("o", 1), event("o", 2)]);
+    settled(&stack);
+    let wrong = json!({"orderId": {"S": "o"}, "version": {"N": "2"}, "projection": {"M": {}}, "updatedAt": {"N": "0"}});
+    stack.dynamodb("PutItem", &json!({"TableName": "order_projections", "Item": wrong})).await;
+    assert_eq!(stack.run(&["verify"]).status.code(), Some(1));
+    let rebuilt = |changed: bool| [json!({"orderId": "o", "from": 2, "to": 2, "changed": changed})];
+    assert_eq!(stack.json_lines(&["rebuild", "o"]), rebuilt(true));
+    assert_eq!(stack.json_lines(&["rebuild", "o"]), rebuilt(false));
+    settled(&stack);
 }

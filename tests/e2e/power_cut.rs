@@ -29,7 +29,8 @@ fn a_power_cut_in_the_middle_of_10_000_appends_loses_nothing() {
     let port = stack.port();
     let mut tail = Tail::start(&stack, &names, total);
     let appending = stack.command(&["append", path]).stderr(Stdio::null()).stdout(Stdio::null()).spawn();
-    tail.prints(total / 3);
+    // Early enough that the appends are still going on, however slowly the tail gets its lines.
+    tail.prints(total / 10);
     stack.kill();
     assert_eq!(appending.unwrap().wait().unwrap().code(), Some(1), "the append was cut off in the middle");
 

@@ -1,18 +1,16 @@
 //! Data survives: a clean end, and a power cut.
 
-use std::{
-    io::{BufRead, BufReader},
-    process::Stdio,
-};
-
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 use tests::{
     browser::Browser,
     stack::{Data, Stack},
 };
 
-use crate::{append_example, example_projection, settled};
+use crate::{
+    append_example, example_projection, settled,
+    tail::{Tail, append, event},
+};
 
 #[test]
 fn the_log_and_the_projections_survive_a_clean_end() {
@@ -44,17 +42,11 @@ fn a_tail_goes_on_after_a_power_cut_without_a_gap_or_a_double() {
     let folder = TempDir::new().unwrap();
     let stack = Stack::start(Data::Folder(folder.path()));
     let port = stack.port();
-    let tail = ["tail", "guid_123", "--since", "0", "--count", "4"];
-    let mut tail = stack.command(&tail).stderr(Stdio::inherit()).spawn().unwrap();
-    append_example(&stack);
-    let lines = BufReader::new(tail.stdout.take().unwrap()).lines();
-    let mut versions =
-        lines.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap()["version"].as_u64().unwrap());
-    assert_eq!(versions.by_ref().take(3).collect::<Vec<_>>(), [1, 2, 3]);
+    let mut tail = Tail::start(&stack, &["o"], 4);
+    append(&stack, &[1, 2, 3].map(|n| event("o", n)));
+    tail.prints(3);
     stack.kill();
     let stack = Stack::start_on(port, Data::Folder(folder.path()));
-    let event = json!({"ref": "1", "ts": 0, "data": {"eventName": "OrderShipped", "orderId": "guid_123"}});
-    assert!(stack.run_with_input(&["append", "-"], &event.to_string()).status.success());
-    assert_eq!(versions.collect::<Vec<_>>(), [4]);
-    assert!(tail.wait().unwrap().success());
+    append(&stack, &[event("o", 4)]);
+    tail.ends_complete(&["o"], 4);
 }

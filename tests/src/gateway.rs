@@ -93,6 +93,18 @@ impl InProcess {
         EventHandler::from_vars(&function_variables(&self.engine.url, "http://127.0.0.1:9")).unwrap()
     }
 
+    /// Puts an item, as a foreign program does.
+    pub fn put(&self, table: &str, item: Value) {
+        let request = json!({"TableName": table, "Item": item});
+        self.engine.database.put_item(serde_json::from_value(request).unwrap()).unwrap();
+    }
+
+    /// Deletes an item, as a foreign program does.
+    pub fn delete(&self, table: &str, key: Value) {
+        let request = json!({"TableName": table, "Key": key});
+        self.engine.database.delete_item(serde_json::from_value(request).unwrap()).unwrap();
+    }
+
     /// What is on the failure queue.
     #[must_use]
     pub fn failures(&self) -> Vec<Value> {
