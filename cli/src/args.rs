@@ -71,6 +71,12 @@ pub(crate) struct Up {
     /// Run this CloudFormation template (JSON) instead of Foldcast's own
     #[arg(long, value_name = "FILE")]
     pub(crate) template: Option<PathBuf>,
+    /// Run this program as the template's function of this name, logical id or handler; it speaks the Runtime API
+    #[arg(long, value_name = "NAME=FILE", value_parser = function)]
+    pub(crate) function: Vec<(String, PathBuf)>,
+    /// Set numbers of the WebSocket API, such as {"idle_max_ms": 60000}, from this file (JSON)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) limits: Option<PathBuf>,
     /// Let go wrong what this script (JSON) says, as it does on AWS now and then
     #[arg(long, value_name = "FILE")]
     pub(crate) faults: Option<PathBuf>,
@@ -155,6 +161,11 @@ pub(crate) struct Rebuild {
 
 fn order_id(text: &str) -> Result<OrderId, String> {
     OrderId::new(text).map_err(|invalid| invalid.to_string())
+}
+
+fn function(text: &str) -> Result<(String, PathBuf), String> {
+    let given = text.split_once('=').filter(|(name, file)| !name.is_empty() && !file.is_empty());
+    given.map(|(name, file)| (name.to_owned(), file.into())).ok_or_else(|| "it must be NAME=FILE".to_owned())
 }
 
 /// What is shown instead of running a command.

@@ -4,10 +4,18 @@
 //! Must not know: how AWS is emulated.
 //! Source: README.md, "Commands".
 
-use std::{collections::BTreeMap, fs, io::IsTerminal, net::IpAddr, path::PathBuf, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::IsTerminal,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
 
 use anyhow::{Context as _, anyhow};
-use local::{Data, Faults, Stack, StackOptions};
+use local::{Command, Commands, Data, Faults, Stack, StackOptions, StartError, websocket_api::Limits};
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -23,6 +31,9 @@ const STAGE: (&str, &str) = ("StageName", "local");
 /// The variables of this process that its functions get too.
 const HANDED_ON: [&str; 2] = ["PATH", "RUST_LOG"];
 
+/// What a stack without an authorizer says of itself.
+const OPEN: &str = "no authorizer: whoever reaches this machine's loopback sees everything";
+
 const LOG_FILTER_DEFAULT: &str = "warn,function=info";
 
 pub(crate) async fn run(options: args::Up) -> Result<(), Failure> {
@@ -32,7 +43,14 @@ pub(crate) async fn run(options: args::Up) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
     let data = options.data.clone();
     let is_kept = !options.ephemeral;
-    let stack = Stack::start(stack_options(options)?).await.map_err(Failure::usage)?;
+    let stack = Stack::start(stack_options(options)?).await.map_err(|error| {
+        let hint = if let StartError::NoProgram(function) = &error {
+            format!("; give one with --function {function}=FILE")
+        } else {
+            String::new()
+        };
+        Failure::usage(anyhow!("{error}{hint}"))
+    })?;
     for warning in stack.warnings() {
         eprintln!("foldcast: {warning}");
     }
@@ -40,7 +58,7 @@ pub(crate) async fn run(options: args::Up) -> Result<(), Failure> {
     println!("management  {}", stack.management_url());
     println!("dynamodb    {}  (access key local, secret local, region us-east-1)", stack.dynamodb_url());
     println!("data        {}", if is_kept { data.display().to_string() } else { "in memory".to_owned() });
-    println!("access      no authorizer: whoever reaches this machine's loopback sees every order");
+    println!("access      {}", if stack.is_authorized() { "as the template says" } else { OPEN });
     println!("ready in {} ms; ctrl-c ends it", started.elapsed().as_millis());
     tokio::select! {
         _ = interrupt.recv() => {}
@@ -52,14 +70,6 @@ pub(crate) async fn run(options: args::Up) -> Result<(), Failure> {
 
 fn stack_options(options: args::Up) -> Result<StackOptions, Failure> {
     let template = template(options.template.as_ref())?;
-    let program = std::env::current_exe().context("cannot find this program's own file")?;
-    let commands = move |function: &local::Function| {
-        let is_ours = function::NAMES.contains(&function.handler.as_str());
-        is_ours.then(|| local::Command {
-            program: program.clone(),
-            args: vec!["function".to_owned(), function.handler.clone()],
-        })
-    };
     Ok(StackOptions {
         template,
         parameters: BTreeMap::from([(STAGE.0.to_owned(), STAGE.1.to_owned())]),
@@ -67,26 +77,54 @@ fn stack_options(options: args::Up) -> Result<StackOptions, Failure> {
         port: options.port,
         dynamodb_port: options.dynamodb_port,
         data: if options.ephemeral { Data::Ephemeral } else { Data::Folder(options.data) },
-        commands: Arc::new(commands),
+        commands: commands(options.function)?,
         faults: faults(options.faults.as_ref())?,
+        limits: limits(options.limits.as_ref())?,
+        authorizes: !options.no_auth,
         environment: HANDED_ON.iter().filter_map(|name| Some(((*name).to_owned(), var(name)?))).collect(),
     })
 }
 
+/// The programs that were given, and this one for our own functions.
+fn commands(given: Vec<(String, PathBuf)>) -> Result<Commands, Failure> {
+    let own = std::env::current_exe().context("cannot find this program's own file")?;
+    if let Some((name, file)) = given.iter().find(|(_, file)| !file.is_file()) {
+        return Err(Failure::usage(anyhow!("the function {name}: there is no file {}", file.display())));
+    }
+    Ok(Arc::new(move |function| {
+        let is_named =
+            |name: &str| [&function.name, &function.logical_id, &function.handler].iter().any(|own| *own == name);
+        if let Some((_, program)) = given.iter().find(|(name, _)| is_named(name)) {
+            return Some(Command { program: program.clone(), args: Vec::new() });
+        }
+        let is_ours = function::NAMES.contains(&function.handler.as_str());
+        is_ours.then(|| Command { program: own.clone(), args: vec!["function".to_owned(), function.handler.clone()] })
+    }))
+}
+
 fn template(file: Option<&PathBuf>) -> Result<Value, Failure> {
     let Some(file) = file else { return Ok(serde_json::from_str(TEMPLATE).context("the template of this build")?) };
-    let text = fs::read_to_string(file).with_context(|| format!("cannot read the template {}", file.display()));
-    let text = text.map_err(Failure::usage)?;
-    serde_json::from_str(&text)
+    serde_json::from_str(&read("template", file)?)
         .map_err(|error| Failure::usage(anyhow!("the template {} is not JSON: {error}", file.display())))
 }
 
 /// What goes wrong, by a script; without one nothing does.
 fn faults(file: Option<&PathBuf>) -> Result<Faults, Failure> {
     let Some(file) = file else { return Ok(Faults::default()) };
-    let text = fs::read_to_string(file).with_context(|| format!("cannot read the faults {}", file.display()));
-    let faults = Faults::read(&text.map_err(Failure::usage)?);
+    let faults = Faults::read(&read("faults", file)?);
     faults.map_err(|error| Failure::usage(anyhow!("the faults {}: {error}", file.display())))
+}
+
+/// The numbers of the WebSocket API; those that are not given are AWS's.
+fn limits(file: Option<&PathBuf>) -> Result<Limits, Failure> {
+    let Some(file) = file else { return Ok(Limits::default()) };
+    let limits = serde_json::from_str(&read("limits", file)?);
+    limits.map_err(|error| Failure::usage(anyhow!("the limits {}: {error}", file.display())))
+}
+
+fn read(what: &str, file: &Path) -> Result<String, Failure> {
+    let text = fs::read_to_string(file).with_context(|| format!("cannot read the {what} {}", file.display()));
+    text.map_err(Failure::usage)
 }
 
 /// The log goes to stderr; `RUST_LOG` chooses what is in it.

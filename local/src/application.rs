@@ -11,6 +11,8 @@ use std::{
 
 use serde_json::{Map, Value};
 
+use crate::websocket_api::{IdentitySource, Throttling};
+
 /// Everything of a template that the stack runs, by logical id.
 #[derive(Clone, Debug, Default)]
 pub struct Application {
@@ -43,6 +45,8 @@ pub struct Function {
     pub time_out: Duration,
     /// `MemorySize`, in megabytes, 128 if it is not given.
     pub memory_mb: u32,
+    /// `ReservedConcurrentExecutions`: an invocation beyond it is throttled.
+    pub concurrency_max: Option<usize>,
 }
 
 /// A DynamoDB table.
@@ -52,14 +56,48 @@ pub struct Table {
     pub name: String,
     /// The properties that `CreateTable` takes, as it takes them.
     pub create: Map<String, Value>,
-    /// Whether it has a change feed.
-    pub has_change_feed: bool,
+    /// What its change feed shows, if it has one.
+    pub stream_view: Option<StreamView>,
     /// The attribute that time-to-live reads.
     pub time_to_live: Option<String>,
 }
 
+/// `StreamViewType`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamView {
+    /// `KEYS_ONLY`.
+    KeysOnly,
+    /// `NEW_IMAGE`.
+    NewImage,
+    /// `OLD_IMAGE`.
+    OldImage,
+    /// `NEW_AND_OLD_IMAGES`.
+    NewAndOldImages,
+}
+
+impl StreamView {
+    /// Reads a template's or the engine's name of it.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::KeysOnly, Self::NewImage, Self::OldImage, Self::NewAndOldImages]
+            .into_iter()
+            .find(|view| view.as_str() == name)
+    }
+
+    /// DynamoDB's name of it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::KeysOnly => "KEYS_ONLY",
+            Self::NewImage => "NEW_IMAGE",
+            Self::OldImage => "OLD_IMAGE",
+            Self::NewAndOldImages => "NEW_AND_OLD_IMAGES",
+        }
+    }
+}
+
 /// One stage of a WebSocket API.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct WebSocketApi {
     /// The API's id.
     pub api_id: String,
@@ -71,6 +109,31 @@ pub struct WebSocketApi {
     pub stage_variables: BTreeMap<String, String>,
     /// The routes by their keys.
     pub routes: BTreeMap<String, RouteTarget>,
+    /// Who decides whether a browser may connect.
+    pub authorization: AuthorizationTarget,
+    /// `DefaultRouteSettings` and `RouteSettings` of the stage.
+    pub throttling: Throttling,
+}
+
+/// `AuthorizationType` of `$connect`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum AuthorizationTarget {
+    /// `NONE`.
+    #[default]
+    None,
+    /// `CUSTOM`: a function.
+    Lambda(AuthorizerTarget),
+    /// `AWS_IAM`: a signature.
+    Iam,
+}
+
+/// Who is asked whether a browser may connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthorizerTarget {
+    /// The function's logical id.
+    pub function: String,
+    /// `IdentitySource`: what a browser must bring.
+    pub identity_sources: Vec<IdentitySource>,
 }
 
 /// Where a route leads.
@@ -80,6 +143,23 @@ pub struct RouteTarget {
     pub function: String,
     /// Whether the reply's body goes back.
     pub has_route_response: bool,
+    /// `TimeoutInMillis` of the integration, 29 seconds if it is not given.
+    pub time_out: Option<Duration>,
+}
+
+impl Application {
+    /// Whether a route, the authorizer or a mapping leads to the function.
+    #[must_use]
+    pub fn invokes(&self, logical_id: &str) -> bool {
+        let api = self.api.iter();
+        let routes = api.clone().flat_map(|api| api.routes.values().map(|target| target.function.as_str()));
+        let authorizers = api.filter_map(|api| match &api.authorization {
+            AuthorizationTarget::Lambda(target) => Some(target.function.as_str()),
+            AuthorizationTarget::None | AuthorizationTarget::Iam => None,
+        });
+        let mappings = self.mappings.values().map(|mapping| mapping.function.as_str());
+        routes.chain(authorizers).chain(mappings).any(|function| function == logical_id)
+    }
 }
 
 /// From a table's change feed to a function.
@@ -95,6 +175,8 @@ pub struct EventSourceMapping {
     pub batch_size: usize,
     /// `MaximumBatchingWindowInSeconds`, 0 if it is not given.
     pub batching_window: Duration,
+    /// `ParallelizationFactor`, 1 if it is not given.
+    pub parallelization_factor: usize,
     /// `MaximumRetryAttempts`; `None` is without end.
     pub retry_attempts_max: Option<u32>,
     /// `MaximumRecordAgeInSeconds`; `None` is without end.

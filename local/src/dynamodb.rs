@@ -4,22 +4,19 @@
 //! Must not know: what is stored, who reads a change feed.
 //! Source: dynoxide-rs 3.2.0; `_stream_records` is its private table, so its version is pinned and a test holds the mend.
 
+mod change_feed;
+
 use std::{
     collections::BTreeMap,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use anyhow::{Context as _, bail};
 use dynoxide::{
     Database,
     actions::{
-        create_table::CreateTableRequest,
-        describe_stream::DescribeStreamRequest,
-        describe_table::DescribeTableRequest,
-        get_records::{GetRecordsRequest, Record},
-        get_shard_iterator::GetShardIteratorRequest,
-        list_tables::ListTablesRequest,
+        create_table::CreateTableRequest, describe_table::DescribeTableRequest, list_tables::ListTablesRequest,
         update_time_to_live::UpdateTimeToLiveRequest,
     },
 };
@@ -27,10 +24,10 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use crate::{
-    application::Table,
+    application::{StreamView, Table},
     limits,
-    template::{ACCOUNT_ID, REGION},
 };
+pub(crate) use change_feed::{ChangeFeed, Position};
 
 /// The file of a data folder that holds the tables.
 const FILE: &str = "dynamodb.sqlite";
@@ -38,10 +35,6 @@ const FILE: &str = "dynamodb.sqlite";
 /// Without it, every write and every read of a change feed costs as much as all records that were ever written.
 const INDEX: &str = "CREATE INDEX IF NOT EXISTS _stream_records_by_sequence \
                      ON _stream_records (table_name, CAST(sequence_number AS INTEGER))";
-
-/// Everything of a change feed behind a record. The newest record stays in any case: the next number follows from it.
-const TRIM: &str = "DELETE FROM _stream_records WHERE table_name = ?1 AND CAST(sequence_number AS INTEGER) < \
-                    (SELECT CAST(sequence_number AS INTEGER) FROM _stream_records WHERE table_name = ?1 AND event_id = ?2)";
 
 /// The running engine.
 pub(crate) struct DynamoDb {
@@ -83,17 +76,9 @@ impl DynamoDb {
         Ok(Self { database, mend: Arc::new(Mutex::new(mend)), serving, sweeping, stop })
     }
 
-    /// A reader of a table's change feed.
-    pub(crate) fn change_feed(&self, table: &str) -> anyhow::Result<ChangeFeed> {
-        let stream_arn = stream_arn(table);
-        let described = self
-            .database
-            .describe_stream(DescribeStreamRequest { stream_arn: stream_arn.clone(), ..Default::default() });
-        let shards =
-            described.with_context(|| format!("the table {table} has no change feed"))?.stream_description.shards;
-        let shard_id = shards.into_iter().next().context("a change feed has a shard")?.shard_id;
-        let (database, mend) = (self.database.clone(), Arc::clone(&self.mend));
-        Ok(ChangeFeed { database, mend, table: table.to_owned(), stream_arn, shard_id, read: 0 })
+    /// A reader of a table's change feed, which shows this of each record.
+    pub(crate) fn change_feed(&self, table: &str, view: StreamView) -> anyhow::Result<ChangeFeed> {
+        ChangeFeed::open(self.database.clone(), Arc::clone(&self.mend), table, view)
     }
 
     /// Stops serving.
@@ -108,13 +93,14 @@ impl DynamoDb {
     }
 }
 
-/// The ARN of a table's change feed.
-pub(crate) fn stream_arn(table: &str) -> String {
-    format!("arn:aws:dynamodb:{REGION}:{ACCOUNT_ID}:table/{table}/stream/local")
-}
-
 fn create(database: &Database, table: &Table) -> anyhow::Result<()> {
-    let create: CreateTableRequest = serde_json::from_value(Value::Object(table.create.clone()))?;
+    let mut create = table.create.clone();
+    if table.stream_view.is_some() {
+        // Only with both images can a record of a put that changed nothing be told from others.
+        let stream = json!({"StreamEnabled": true, "StreamViewType": StreamView::NewAndOldImages.as_str()});
+        create.insert("StreamSpecification".to_owned(), stream);
+    }
+    let create: CreateTableRequest = serde_json::from_value(Value::Object(create))?;
     if table_names(database)?.contains(&table.name) {
         let described = database.describe_table(DescribeTableRequest { table_name: table.name.clone() })?;
         let described = serde_json::to_value(described)?;
@@ -158,75 +144,6 @@ async fn sweep(database: Database) {
     }
 }
 
-/// A reader of one table's change feed.
-pub(crate) struct ChangeFeed {
-    database: Database,
-    mend: Arc<Mutex<rusqlite::Connection>>,
-    table: String,
-    stream_arn: String,
-    shard_id: String,
-    read: u64,
-}
-
-/// Where a reader stands in a change feed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Position {
-    /// Before the oldest record.
-    TrimHorizon,
-    /// After the newest record.
-    Latest,
-    /// After the record with this sequence number.
-    After(String),
-}
-
-impl ChangeFeed {
-    /// The change feed's ARN.
-    pub(crate) fn arn(&self) -> &str {
-        &self.stream_arn
-    }
-
-    /// The change feed's one shard.
-    pub(crate) fn shard_id(&self) -> &str {
-        &self.shard_id
-    }
-
-    /// An iterator at a position.
-    pub(crate) fn iterator(&self, position: &Position) -> anyhow::Result<String> {
-        let (kind, sequence_number) = match position {
-            Position::TrimHorizon => ("TRIM_HORIZON", None),
-            Position::Latest => ("LATEST", None),
-            Position::After(sequence_number) => ("AFTER_SEQUENCE_NUMBER", Some(sequence_number.clone())),
-        };
-        let request = GetShardIteratorRequest {
-            stream_arn: self.stream_arn.clone(),
-            shard_id: self.shard_id.clone(),
-            shard_iterator_type: kind.to_owned(),
-            sequence_number,
-        };
-        self.database.get_shard_iterator(request)?.shard_iterator.context("the change feed has ended")
-    }
-
-    /// The next records, and the iterator after them.
-    pub(crate) fn read(&self, iterator: &str) -> anyhow::Result<(Vec<Record>, String)> {
-        let limit = Some(limits::RECORDS_PER_READ_MAX);
-        let answer = self.database.get_records(GetRecordsRequest { shard_iterator: iterator.to_owned(), limit })?;
-        Ok((answer.records, answer.next_shard_iterator.context("the change feed has ended")?))
-    }
-
-    /// Counts records that are done with, and removes those far behind the last of them.
-    pub(crate) fn done(&mut self, records: u64, last_event_id: &str) -> anyhow::Result<()> {
-        self.read += records;
-        if self.read < limits::RECORDS_KEPT_BEHIND {
-            return Ok(());
-        }
-        self.read = 0;
-        let mend = self.mend.lock().unwrap_or_else(PoisonError::into_inner);
-        let trimmed = mend.execute(TRIM, rusqlite::params![self.table, last_event_id])?;
-        tracing::debug!(table = self.table, trimmed, "the change feed was trimmed");
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
@@ -241,7 +158,12 @@ mod tests {
             "StreamSpecification": {"StreamEnabled": true, "StreamViewType": "NEW_IMAGE"},
         });
         let Value::Object(create) = create else { panic!("no object") };
-        Table { name: "log".into(), create, has_change_feed: true, time_to_live: None }
+        Table {
+            name: "log".into(),
+            create,
+            stream_view: Some(StreamView::NewImage),
+            time_to_live: Some("expires".into()),
+        }
     }
 
     async fn start(folder: Option<&Path>) -> anyhow::Result<DynamoDb> {
@@ -257,7 +179,7 @@ mod tests {
     #[tokio::test]
     async fn a_change_feed_is_read_from_a_position_and_survives_trimming() {
         let dynamodb = start(None).await.unwrap();
-        let mut feed = dynamodb.change_feed("log").unwrap();
+        let mut feed = dynamodb.change_feed("log", StreamView::NewImage).unwrap();
         (0..5).for_each(|key| put(&dynamodb, key));
         let (records, _) = feed.read(&feed.iterator(&Position::TrimHorizon).unwrap()).unwrap();
         assert_eq!(records.len(), 5);
@@ -301,13 +223,53 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_put_that_changes_nothing_is_no_record_and_a_view_shows_its_images() {
+        let dynamodb = start(None).await.unwrap();
+        put(&dynamodb, 1);
+        put(&dynamodb, 1);
+        let more = json!({"TableName": "log", "Item": {"k": {"S": "1"}, "more": {"N": "1"}}});
+        dynamodb.database.put_item(serde_json::from_value(more).unwrap()).unwrap();
+        let views = [
+            (StreamView::KeysOnly, [false, false]),
+            (StreamView::NewImage, [true, false]),
+            (StreamView::OldImage, [false, true]),
+            (StreamView::NewAndOldImages, [true, true]),
+        ];
+        for (view, [shows_new, shows_old]) in views {
+            let feed = dynamodb.change_feed("log", view).unwrap();
+            let (records, _) = feed.read(&feed.iterator(&Position::TrimHorizon).unwrap()).unwrap();
+            let names: Vec<&str> = records.iter().map(|record| record.event_name.as_str()).collect();
+            assert_eq!(names, ["INSERT", "MODIFY"], "the second put changed nothing");
+            let change = &records[1].dynamodb;
+            assert_eq!((change.new_image.is_some(), change.old_image.is_some()), (shows_new, shows_old));
+            assert_eq!(change.stream_view_type, view.as_str());
+        }
+        dynamodb.stop().await;
+    }
+
+    #[tokio::test]
+    async fn an_item_that_expired_is_removed_by_dynamodb_itself() {
+        let dynamodb = start(None).await.unwrap();
+        let old = json!({"TableName": "log", "Item": {"k": {"S": "old"}, "expires": {"N": "1000000000"}}});
+        dynamodb.database.put_item(serde_json::from_value(old).unwrap()).unwrap();
+        put(&dynamodb, 1);
+        assert_eq!(dynamodb.database.sweep_ttl().unwrap(), 1);
+        let feed = dynamodb.change_feed("log", StreamView::OldImage).unwrap();
+        let (records, _) = feed.read(&feed.iterator(&Position::TrimHorizon).unwrap()).unwrap();
+        let removed = records.iter().find(|record| record.event_name == "REMOVE").unwrap();
+        let user = removed.user_identity.as_ref().unwrap();
+        assert_eq!((user.identity_type.as_str(), user.principal_id.as_str()), ("Service", "dynamodb.amazonaws.com"));
+        dynamodb.stop().await;
+    }
+
+    #[tokio::test]
     async fn data_survives_and_other_keys_are_refused() {
         let folder = tempfile::TempDir::new().unwrap();
         let dynamodb = start(Some(folder.path())).await.unwrap();
         put(&dynamodb, 1);
         dynamodb.stop().await;
         let dynamodb = start(Some(folder.path())).await.unwrap();
-        let feed = dynamodb.change_feed("log").unwrap();
+        let feed = dynamodb.change_feed("log", StreamView::NewImage).unwrap();
         assert_eq!(feed.read(&feed.iterator(&Position::TrimHorizon).unwrap()).unwrap().0.len(), 1);
         dynamodb.stop().await;
         let mut other = table();

@@ -4,17 +4,20 @@
 //! Must not know: what a record says, beyond its filter.
 //! Source: Lambda developer guide on DynamoDB Streams; replies as recorded from AWS.
 
+mod batch;
 mod checkpoint;
 mod decision;
+mod failure_document;
 mod filter;
 mod record;
 
 use std::{
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -22,13 +25,15 @@ use crate::{
     application::EventSourceMapping,
     dynamodb::{ChangeFeed, Position},
     faults::Faults,
-    lambda::{Functions, InvokeError, uuid},
+    lambda::{Functions, InvokeError},
     limits,
     queue::Queues,
-    template::function_arn,
 };
+use batch::Waiting;
 pub(crate) use checkpoint::Checkpoint;
 use decision::{Decision, Outcome, decide};
+use failure_document::Condition;
+pub(crate) use filter::is_pattern;
 use record::Record;
 
 /// One mapping and what it works with.
@@ -70,46 +75,66 @@ impl EventSource {
         let begin = if self.mapping.from_latest { Position::Latest } else { Position::TrimHorizon };
         let position = self.checkpoint.read().map_or(begin, Position::After);
         let mut iterator = self.feed.iterator(&position)?;
+        let mut waiting = Waiting::default();
+        let mut read_to = None;
+        let mut records_read = 0;
         loop {
             let (read, next) = self.feed.read(&iterator)?;
             iterator = next;
-            if read.is_empty() {
-                let poll = tokio::time::sleep(limits::POLL_PAUSE);
-                tokio::select! {
-                    () = poll => continue,
-                    _ = self.stopped.wait_for(|stopped| *stopped) => return Ok(()),
+            for record in &read {
+                let record = Record::new(record, self.feed.arn())?;
+                read_to = Some((record.sequence_number.clone(), record.event_id.clone()));
+                // Filtering comes before a record joins a batch.
+                if filter::passes(&self.mapping.filters, &record.json) {
+                    waiting.push(record);
                 }
             }
-            let records =
-                read.iter().map(|record| Record::new(record, self.feed.arn())).collect::<anyhow::Result<Vec<_>>>()?;
-            let mut matching = Vec::new();
-            let mut last = None;
-            for record in records {
-                last = Some(record.clone());
-                if filter::passes(&self.mapping.filters, &record.json) {
-                    matching.push(record);
-                }
-                if matching.len() == self.mapping.batch_size
-                    && self.process(std::mem::take(&mut matching)).await?.is_err()
-                {
+            records_read += read.len();
+            let records_max = self.mapping.batch_size.saturating_mul(self.mapping.parallelization_factor);
+            let due_in = waiting.due_in(records_max, self.mapping.batching_window);
+            if due_in.is_none_or(|wait| wait.is_zero()) {
+                if self.process(waiting.take()).await?.is_err() {
                     return Ok(());
                 }
+                if let Some((sequence_number, event_id)) = read_to.take() {
+                    self.checkpoint.write(&sequence_number)?;
+                    self.feed.done(u64::try_from(std::mem::take(&mut records_read))?, &event_id)?;
+                }
             }
-            if self.process(matching).await?.is_err() {
+            if read.is_empty() && self.pause(limits::POLL_PAUSE).await.is_err() {
                 return Ok(());
-            }
-            if let Some(last) = last {
-                self.checkpoint.write(&last.sequence_number)?;
-                self.feed.done(u64::try_from(read.len())?, &last.event_id)?;
             }
         }
     }
 
-    /// Works on a batch until each of its records is done or given up.
-    async fn process(&mut self, records: Vec<Record>) -> anyhow::Result<Result<(), Stopped>> {
-        let mut due = vec![Batch { records, attempts: 0 }];
-        while let Some(batch) = due.pop() {
-            let Some(last) = batch.records.last().map(|record| record.sequence_number.clone()) else { continue };
+    /// Works on records until each is done or given up: in batches one after the other, or in as many lanes at once as the
+    /// mapping's parallelization factor says.
+    async fn process(&self, records: Vec<Record>) -> anyhow::Result<Result<(), Stopped>> {
+        let lanes = batch::lanes(records, self.mapping.parallelization_factor);
+        // Of several lanes none says how far the change feed is done with.
+        let is_ordered = self.mapping.parallelization_factor <= 1;
+        let worked = join_all(lanes.into_iter().map(|lane| self.work(lane, is_ordered))).await;
+        for lane in worked {
+            if lane?.is_err() {
+                return Ok(Err(Stopped));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    async fn work(&self, records: Vec<Record>, is_ordered: bool) -> anyhow::Result<Result<(), Stopped>> {
+        let batches = batch::batches(records, self.mapping.batch_size);
+        let mut due: Vec<Batch> = batches.into_iter().rev().map(|records| Batch { records, attempts: 0 }).collect();
+        let done = |record: &Record| if is_ordered { self.checkpoint.write(&record.sequence_number) } else { Ok(()) };
+        while let Some(mut batch) = due.pop() {
+            let too_old = batch::too_old(&batch.records, self.mapping.record_age_max, SystemTime::now());
+            if too_old > 0 {
+                let left = batch.records.split_off(too_old);
+                self.give_up(&batch.records, Condition::RecordAgeExceeded, batch.attempts, None)?;
+                due.push(Batch { records: left, attempts: batch.attempts });
+                continue;
+            }
+            let Some(last) = batch.records.last() else { continue };
             let mut stopped = self.stopped.clone();
             let outcome = tokio::select! {
                 outcome = self.invoke(&batch.records) => outcome,
@@ -120,22 +145,22 @@ impl EventSource {
             let bisect = self.mapping.bisect;
             match decide(&sequence_numbers, &outcome, self.mapping.report_batch_item_failures, bisect) {
                 Decision::Done if self.faults.duplicates_batch(&self.handler) => due.push(batch),
-                Decision::Done => self.checkpoint.write(&last)?,
+                Decision::Done => done(last)?,
                 Decision::Continue { from, split } => {
-                    if let Some(done) = from.checked_sub(1).and_then(|index| batch.records.get(index)) {
-                        self.checkpoint.write(&done.sequence_number)?;
-                    }
+                    from.checked_sub(1).and_then(|index| batch.records.get(index)).map(done).transpose()?;
                     let Batch { mut records, attempts } = batch;
                     let mut left = records.split_off(from);
                     let attempts = decision::attempts_after(attempts, from, split, &outcome);
-                    if self.is_given_up(attempts, &left) {
-                        self.give_up(&left, attempts, &outcome)?;
+                    if self.mapping.retry_attempts_max.is_some_and(|retries| attempts > retries) {
+                        self.give_up(&left, Condition::RetryAttemptsExhausted, attempts, Some(&outcome))?;
+                        left.last().map(done).transpose()?;
                         continue;
                     }
                     let second = split.map(|split| left.split_off(split));
                     due.extend(second.map(|records| Batch { records, attempts: 0 }));
                     due.push(Batch { records: left, attempts });
-                    if self.pause(pause_max(attempts, &outcome)).await.is_err() {
+                    let pause = pause_max(attempts, &outcome).mul_f64(fastrand::f64());
+                    if self.pause(pause).await.is_err() {
                         return Ok(Err(Stopped));
                     }
                 }
@@ -154,59 +179,38 @@ impl EventSource {
             Ok(reply) => Outcome::Replied(serde_json::from_slice(&reply).unwrap_or(Value::Null)),
             Err(error) => {
                 tracing::warn!(mapping = self.mapping.logical_id, %error, "a batch failed");
-                let never_ran = matches!(error, InvokeError::NotStarted { .. });
+                let never_ran = matches!(error, InvokeError::NotStarted { .. } | InvokeError::Throttled { .. });
                 if never_ran { Outcome::NotInvoked } else { Outcome::Failed }
             }
         }
     }
 
-    fn is_given_up(&self, attempts: u32, records: &[Record]) -> bool {
-        let is_used_up = self.mapping.retry_attempts_max.is_some_and(|retries| attempts > retries);
-        let oldest = records.first().map_or(0.0, |record| record.created_at_s);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let age = now.saturating_sub(Duration::try_from_secs_f64(oldest).unwrap_or_default());
-        is_used_up || self.mapping.record_age_max.is_some_and(|age_max| age > age_max)
-    }
-
-    /// Sends the failure document and goes on behind the records.
-    fn give_up(&self, records: &[Record], attempts: u32, outcome: &Outcome) -> anyhow::Result<()> {
-        let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(()) };
-        let is_used_up = self.mapping.retry_attempts_max.is_some_and(|retries| attempts > retries);
-        let document = json!({
-            "requestContext": {
-                "requestId": uuid(),
-                "functionArn": function_arn(&self.function_name),
-                "condition": if is_used_up { "RetryAttemptsExhausted" } else { "RecordAgeExceeded" },
-                "approximateInvokeCount": attempts,
-            },
-            "responseContext": {
-                "statusCode": 200,
-                "executedVersion": "$LATEST",
-                "functionError": if matches!(outcome, Outcome::Replied(_)) { Value::Null } else { json!("Unhandled") },
-            },
-            "version": "1.0",
-            "timestamp": record::timestamp_now(),
-            "DDBStreamBatchInfo": {
-                "shardId": self.feed.shard_id(),
-                "startSequenceNumber": first.sequence_number,
-                "endSequenceNumber": last.sequence_number,
-                "approximateArrivalOfFirstRecord": record::timestamp(first.created_at_s),
-                "approximateArrivalOfLastRecord": record::timestamp(last.created_at_s),
-                "batchSize": records.len(),
-                "streamArn": self.feed.arn(),
-            },
-        });
-        if let Some(queue) = &self.mapping.on_failure {
+    /// Tells the on-failure destination of records that are not tried again.
+    fn give_up(
+        &self,
+        records: &[Record],
+        condition: Condition,
+        invokes: u32,
+        outcome: Option<&Outcome>,
+    ) -> anyhow::Result<()> {
+        let source = failure_document::Source {
+            function_name: &self.function_name,
+            stream_arn: self.feed.arn(),
+            shard_id: self.feed.shard_id(),
+        };
+        let document = failure_document::of(source, records, condition, invokes, outcome);
+        if let (Some(queue), Some(document)) = (&self.mapping.on_failure, document) {
             self.queues.send(queue, &document.to_string())?;
         }
-        self.checkpoint.write(&last.sequence_number)
+        Ok(())
     }
 
-    /// Waits between two tries, with full jitter.
-    async fn pause(&mut self, pause_max: Duration) -> Result<(), Stopped> {
+    /// Waits, unless the stack stops.
+    async fn pause(&self, pause: Duration) -> Result<(), Stopped> {
+        let mut stopped = self.stopped.clone();
         tokio::select! {
-            () = tokio::time::sleep(pause_max.mul_f64(fastrand::f64())) => Ok(()),
-            _ = self.stopped.wait_for(|stopped| *stopped) => Err(Stopped),
+            () = tokio::time::sleep(pause) => Ok(()),
+            _ = stopped.wait_for(|stopped| *stopped) => Err(Stopped),
         }
     }
 }

@@ -11,11 +11,13 @@ mod sandbox;
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use bytes::Bytes;
-use tokio::sync::Semaphore;
+use futures_util::future::join_all;
+use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
     application::Function,
@@ -65,7 +67,13 @@ pub enum InvokeError {
         /// The function's name.
         function: String,
     },
-    /// The function's process could not be started, or did not come up.
+    /// As many of the function run as it has reserved.
+    #[error("the function {function} is throttled: as many run as it has reserved")]
+    Throttled {
+        /// The function's name.
+        function: String,
+    },
+    /// The function's process could not be started.
     #[error("the function {function} did not start: {reason}")]
     NotStarted {
         /// The function's name.
@@ -103,7 +111,7 @@ impl Functions {
     ) -> Self {
         let pool = |(function, command): (Function, Command)| {
             let environment = environment::of(&function, extra);
-            let slots = Semaphore::new(limits::SANDBOXES_PER_FUNCTION_MAX);
+            let slots = Semaphore::new(function.concurrency_max.unwrap_or(limits::SANDBOXES_PER_FUNCTION_MAX));
             let logical_id = function.logical_id.clone();
             let watched = faults.watches(&function.handler).then(|| (faults.clone(), upstream.clone()));
             (logical_id, Arc::new(Pool { function, command, environment, watched, idle: Mutex::default(), slots }))
@@ -122,36 +130,65 @@ impl Functions {
         }
     }
 
-    /// Kills every sandbox that waits. One that serves is killed with the task that waits for it.
-    pub(crate) fn stop(&self) {
-        for pool in self.pools.values() {
-            pool.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        }
+    /// Ends every sandbox that waits. One that serves is killed with the task that waits for it.
+    pub(crate) async fn stop(&self) {
+        let idle = self.pools.values().flat_map(|pool| std::mem::take(&mut *pool.lock_idle()));
+        join_all(idle.map(Sandbox::stop)).await;
     }
 }
 
 impl Pool {
     async fn invoke(&self, payload: Bytes) -> Result<Bytes, InvokeError> {
-        // The semaphore is never closed: without a permit the invocation still runs, in one sandbox more.
-        let slot = self.slots.acquire().await.ok();
-        let mut sandbox = match self.idle() {
-            Some(sandbox) => sandbox,
-            None => Sandbox::start(&self.function, &self.command, &self.environment, self.watched.as_ref()).await?,
+        let slot = if self.function.concurrency_max.is_some() {
+            let throttled = || InvokeError::Throttled { function: self.function.name.clone() };
+            Some(self.slots.try_acquire().map_err(|_none_is_free| throttled())?)
+        } else {
+            // The semaphore is never closed: without a permit the invocation still runs, in one sandbox more.
+            self.slots.acquire().await.ok()
         };
-        let reply = sandbox.invoke(&self.function, payload).await;
+        let (mut sandbox, time_left) = match self.idle() {
+            Some(sandbox) => (sandbox, self.function.time_out),
+            None => self.start().await?,
+        };
+        let reply = sandbox.invoke(&self.function, payload, time_left).await;
         match &reply {
-            Ok(_) | Err(InvokeError::FunctionError { .. }) => {
-                self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(sandbox);
-            }
-            Err(InvokeError::Exited { .. } | InvokeError::TimedOut { .. } | InvokeError::NotStarted { .. }) => {}
+            Ok(_) | Err(InvokeError::FunctionError { .. }) => self.lock_idle().push(sandbox),
+            Err(
+                InvokeError::Exited { .. }
+                | InvokeError::TimedOut { .. }
+                | InvokeError::NotStarted { .. }
+                | InvokeError::Throttled { .. },
+            ) => {}
         }
         drop(slot);
         reply
     }
 
+    /// A sandbox that has come up, and how long it may take for its first invocation: an initialization that takes too
+    /// long is run once more, within the invocation's own time.
+    async fn start(&self) -> Result<(Sandbox, Duration), InvokeError> {
+        let time_out = self.function.time_out;
+        match self.start_within(limits::INIT_TIME_OUT).await {
+            Err(InvokeError::TimedOut { .. }) => {
+                let begun = Instant::now();
+                let sandbox = self.start_within(time_out).await?;
+                Ok((sandbox, time_out.saturating_sub(begun.elapsed())))
+            }
+            started => Ok((started?, time_out)),
+        }
+    }
+
+    async fn start_within(&self, init_time_out: Duration) -> Result<Sandbox, InvokeError> {
+        Sandbox::start(&self.function, &self.command, &self.environment, self.watched.as_ref(), init_time_out).await
+    }
+
+    fn lock_idle(&self) -> MutexGuard<'_, Vec<Sandbox>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A sandbox that waits, and whose process has not ended meanwhile.
     fn idle(&self) -> Option<Sandbox> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.lock_idle();
         while let Some(mut sandbox) = idle.pop() {
             if sandbox.is_alive() {
                 return Some(sandbox);

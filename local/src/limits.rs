@@ -12,6 +12,15 @@ pub(crate) const SANDBOXES_PER_FUNCTION_MAX: usize = 10;
 /// Longest time from a sandbox's start to its first `/next`. Source: Lambda, 10 seconds.
 pub(crate) const INIT_TIME_OUT: Duration = Duration::from_secs(10);
 
+/// Longest time from SIGTERM to SIGKILL, for a process with an extension. Source: Lambda, 500 ms for an internal one.
+pub(crate) const SHUTDOWN_TIME_OUT: Duration = Duration::from_millis(500);
+
+/// Largest payload of an invocation, in bytes. Source: Lambda, 6 MB.
+pub(crate) const PAYLOAD_BYTES_MAX: usize = 6 * 1024 * 1024;
+
+/// Largest environment of a function, names and values together, in bytes. Source: Lambda, 4 KB.
+pub(crate) const ENVIRONMENT_BYTES_MAX: usize = 4 * 1024;
+
 /// Largest reply of a function, in bytes. Source: the Runtime Interface Emulator, 6 MB and 100 bytes.
 pub(crate) const REPLY_BYTES_MAX: usize = 6 * 1024 * 1024 + 100;
 
@@ -32,6 +41,9 @@ pub(crate) const RECORDS_KEPT_BEHIND: u64 = 10_000;
 
 /// How often expired items are removed. Source: DynamoDB does it within a few days; a laptop sees it within a minute.
 pub(crate) const TIME_TO_LIVE_SWEEP: Duration = Duration::from_secs(60);
+
+/// Open files that are asked for where the machine does not give all. Source: macOS, `OPEN_MAX`.
+pub(crate) const OPEN_FILES_MAX: u64 = 10_240;
 
 /// Longest wait for the stack's parts to end. Ours.
 pub(crate) const STOP_TIME_OUT: Duration = Duration::from_secs(10);

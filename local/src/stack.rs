@@ -14,19 +14,23 @@ use std::{
 };
 
 use futures_util::FutureExt;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
 
 use crate::{
-    application::{Application, EventSourceMapping},
+    application::{Application, AuthorizationTarget, EventSourceMapping, StreamView, WebSocketApi},
     dynamodb::DynamoDb,
     event_source::{Checkpoint, EventSource},
     faults::{Faults, Upstream},
-    lambda::{CREDENTIAL, Commands, Functions},
+    lambda::{CREDENTIAL, Commands, Functions, InvokeError},
     limits,
     queue::{self, Queues},
     template::{self, ACCOUNT_ID, REGION, TemplateError},
-    websocket_api::{Api, Beside, Credentials, Gateway, Integration, IntegrationError, Limits, Route},
+    websocket_api::{
+        Api, Authorization, Authorizer, Beside, Credentials, Gateway, Integration, IntegrationError, Limits, Route,
+        UNAUTHORIZED,
+    },
 };
 
 /// What to run and where.
@@ -49,6 +53,10 @@ pub struct StackOptions {
     pub environment: Vec<(String, String)>,
     /// What goes wrong, and when.
     pub faults: Faults,
+    /// The numbers of the WebSocket API.
+    pub limits: Limits,
+    /// Whether `$connect` is authorized as the template says; else whoever comes is let in.
+    pub authorizes: bool,
 }
 
 /// Where the data is.
@@ -105,6 +113,7 @@ pub struct Stack {
     stop: watch::Sender<bool>,
     warnings: Vec<String>,
     stage: String,
+    is_authorized: bool,
     address: SocketAddr,
     dynamodb_address: SocketAddr,
     _lock: Option<File>,
@@ -116,9 +125,10 @@ impl Stack {
     /// # Errors
     /// [`StartError`]; nothing is left running then.
     pub async fn start(options: StackOptions) -> Result<Self, StartError> {
-        let application = template::read(&options.template, &options.parameters)?;
+        take_open_files();
+        let mut application = template::read(&options.template, &options.parameters)?;
         let api = application.api.clone().ok_or(StartError::NoApi)?;
-        let programs = programs(&application, &options.commands)?;
+        let programs = programs(&mut application, &options.commands)?;
         let folder = match &options.data {
             Data::Folder(folder) => Some(folder.as_path()),
             Data::Ephemeral => None,
@@ -156,20 +166,9 @@ impl Stack {
         }
         let credentials =
             Credentials { access_key_id: CREDENTIAL.to_owned(), secret_access_key: CREDENTIAL.to_owned() };
-        let routes = api.routes.iter().map(|(key, target)| {
-            let integration = integration(&functions, &target.function);
-            (key.clone(), Route { integration, has_route_response: target.has_route_response })
-        });
-        let served = Api {
-            api_id: api.api_id.clone(),
-            stage: api.stage.clone(),
-            region: REGION.to_owned(),
-            account_id: ACCOUNT_ID.to_owned(),
-            route_selection_expression: api.route_selection_expression.clone(),
-            routes: routes.collect(),
-            stage_variables: api.stage_variables.clone(),
-        };
-        let gateway = Gateway::serve_beside(listener, served, credentials, Limits::default(), beside(&queues), faults);
+        let served = served(&api, &functions, options.authorizes);
+        let gateway = Gateway::serve_beside(listener, served, credentials, options.limits, beside(&queues), faults);
+        let is_authorized = options.authorizes && api.authorization != AuthorizationTarget::None;
         let (warnings, stage) = (application.warnings, api.stage);
         Ok(Self {
             gateway,
@@ -179,6 +178,7 @@ impl Stack {
             stop,
             warnings,
             stage,
+            is_authorized,
             address,
             dynamodb_address,
             _lock: lock,
@@ -203,6 +203,12 @@ impl Stack {
         format!("http://{}", self.dynamodb_address)
     }
 
+    /// Whether somebody decides who may connect.
+    #[must_use]
+    pub fn is_authorized(&self) -> bool {
+        self.is_authorized
+    }
+
     /// What the template has and the stack does not run, a sentence each.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
@@ -219,8 +225,27 @@ impl Stack {
                 aborting.abort();
             }
         }
-        self.functions.stop();
+        self.functions.stop().await;
         self.dynamodb.stop().await;
+    }
+}
+
+/// The API as it is served: its routes lead to functions.
+fn served(api: &WebSocketApi, functions: &Arc<Functions>, authorizes: bool) -> Api {
+    let routes = api.routes.iter().map(|(key, target)| {
+        let integration = integration(functions, &target.function);
+        (key.clone(), Route { integration, has_route_response: target.has_route_response, time_out: target.time_out })
+    });
+    Api {
+        api_id: api.api_id.clone(),
+        stage: api.stage.clone(),
+        region: REGION.to_owned(),
+        account_id: ACCOUNT_ID.to_owned(),
+        route_selection_expression: api.route_selection_expression.clone(),
+        routes: routes.collect(),
+        stage_variables: api.stage_variables.clone(),
+        authorization: if authorizes { authorization(functions, &api.authorization) } else { Authorization::None },
+        throttling: api.throttling.clone(),
     }
 }
 
@@ -230,16 +255,34 @@ fn beside(queues: &Arc<Queues>) -> Beside {
     Arc::new(move |head, body| queue::answer(&head.headers, &body, &queues))
 }
 
-/// The program of each function.
+/// The program of each function. One that nothing invokes may have none: it is taken out, with a warning.
 fn programs(
-    application: &Application,
+    application: &mut Application,
     commands: &Commands,
 ) -> Result<Vec<(crate::Function, crate::Command)>, StartError> {
-    let program = |function: &crate::Function| match commands(function) {
-        Some(command) => Ok((function.clone(), command)),
-        None => Err(StartError::NoProgram(function.logical_id.clone())),
-    };
-    application.functions.values().map(program).collect()
+    let mut programs = Vec::new();
+    for function in application.functions.values() {
+        let logical_id = &function.logical_id;
+        match commands(function) {
+            Some(command) => programs.push((function.clone(), command)),
+            None if application.invokes(logical_id) => return Err(StartError::NoProgram(logical_id.clone())),
+            None => {
+                let reason = "is not run: nothing invokes it, and there is no program for it";
+                application.warnings.push(format!("resource {logical_id} {reason}"));
+            }
+        }
+    }
+    Ok(programs)
+}
+
+/// Takes as many open files as the machine gives: each connection is one, and a laptop's default is 256 or 1,024.
+fn take_open_files() {
+    let given = getrlimit(Resource::Nofile);
+    let at_most = |current| Rlimit { current, ..given };
+    // Where all are too many, what macOS gives at most; where that is too many too, it stays as it is.
+    setrlimit(Resource::Nofile, at_most(given.maximum))
+        .or_else(|_refused| setrlimit(Resource::Nofile, at_most(Some(limits::OPEN_FILES_MAX))))
+        .ok();
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -281,12 +324,14 @@ struct Wires<'a> {
 impl Wires<'_> {
     fn event_source(&self, mapping: &EventSourceMapping) -> Result<EventSource, StartError> {
         let function = self.application.functions.get(&mapping.function);
+        let table = self.application.tables.values().find(|table| table.name == mapping.table);
+        let view = table.and_then(|table| table.stream_view).unwrap_or(StreamView::NewAndOldImages);
         let checkpoint = self.folder.map(|folder| folder.join("checkpoints").join(&mapping.logical_id));
         Ok(EventSource {
             mapping: mapping.clone(),
             function_name: function.map(|function| function.name.clone()).unwrap_or_default(),
             handler: function.map(|function| function.handler.clone()).unwrap_or_default(),
-            feed: self.dynamodb.change_feed(&mapping.table).map_err(StartError::Tables)?,
+            feed: self.dynamodb.change_feed(&mapping.table, view).map_err(StartError::Tables)?,
             functions: Arc::clone(self.functions),
             queues: Arc::clone(self.queues),
             checkpoint: Checkpoint::new(checkpoint),
@@ -294,6 +339,33 @@ impl Wires<'_> {
             faults: self.faults.clone(),
         })
     }
+}
+
+/// Who decides whether a browser may connect.
+fn authorization(functions: &Arc<Functions>, target: &AuthorizationTarget) -> Authorization {
+    let target = match target {
+        AuthorizationTarget::None => return Authorization::None,
+        AuthorizationTarget::Iam => return Authorization::Iam,
+        AuthorizationTarget::Lambda(target) => target,
+    };
+    let (functions, logical_id) = (Arc::clone(functions), target.function.clone());
+    let integration: Integration = Arc::new(move |event| {
+        let (functions, logical_id) = (Arc::clone(&functions), logical_id.clone());
+        async move {
+            functions.invoke(&logical_id, event).await.map_err(|error| {
+                let refuses = matches!(&error, InvokeError::FunctionError { body, .. } if is_unauthorized(body));
+                IntegrationError::Failed(if refuses { UNAUTHORIZED.to_owned() } else { error.to_string() })
+            })
+        }
+        .boxed()
+    });
+    Authorization::Lambda(Authorizer { integration, identity_sources: target.identity_sources.clone() })
+}
+
+/// Whether a function's error is the one by which an authorizer says that it does not know a browser.
+fn is_unauthorized(error: &[u8]) -> bool {
+    serde_json::from_slice(error)
+        .is_ok_and(|error: Value| error.get("errorMessage").is_some_and(|message| message == UNAUTHORIZED))
 }
 
 /// A function as the WebSocket API invokes it.

@@ -7,12 +7,16 @@
 mod api;
 mod intrinsics;
 mod mapping;
+mod properties;
 
 use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Map, Value};
 
-use crate::application::{Application, Function, Table};
+use crate::{
+    application::{Application, Function, StreamView, Table},
+    limits,
+};
 use intrinsics::Resolver;
 pub(crate) use intrinsics::function_arn;
 pub use intrinsics::{ACCOUNT_ID, REGION};
@@ -43,7 +47,8 @@ const RUN: [&str; 5] = [
 ];
 
 /// Resource types that mean nothing on one machine: rights, logs, the order of a deployment.
-const PASSED_OVER: [&str; 13] = [
+const PASSED_OVER: [&str; 14] = [
+    "AWS::ApiGatewayV2::Authorizer",
     "AWS::ApiGatewayV2::Deployment",
     "AWS::ApiGatewayV2::Integration",
     "AWS::ApiGatewayV2::IntegrationResponse",
@@ -128,6 +133,7 @@ impl Resource<'_> {
 pub fn read(template: &Value, parameters: &BTreeMap<String, String>) -> Result<Application, TemplateError> {
     let resources = template.get("Resources").and_then(Value::as_object);
     let resources = resources.ok_or_else(|| TemplateError::new("it has no Resources"))?;
+    let resources = &made(resources, &Resolver::new(template, resources, parameters))?;
     let resolver = Resolver::new(template, resources, parameters);
     let mut application = Application::default();
     let of_type = |wanted: &str| {
@@ -144,8 +150,11 @@ pub fn read(template: &Value, parameters: &BTreeMap<String, String>) -> Result<A
         application.tables.insert(logical_id, table);
     }
     for (logical_id, resource) in of_type("AWS::Lambda::EventSourceMapping") {
-        let mapping = mapping::read(&open(&logical_id, resource, &resolver), &application)?;
-        application.mappings.insert(logical_id, mapping);
+        let resource = open(&logical_id, resource, &resolver);
+        let mapping = mapping::read(&resource, &application)?;
+        if resource.get("Enabled")?.is_none_or(|enabled| enabled != Value::Bool(false) && enabled != "false") {
+            application.mappings.insert(logical_id, mapping);
+        }
     }
     for (logical_id, resource) in of_type("AWS::SQS::Queue") {
         let name = open(&logical_id, resource, &resolver).text("QueueName")?;
@@ -158,8 +167,24 @@ pub fn read(template: &Value, parameters: &BTreeMap<String, String>) -> Result<A
         if !is_run && !PASSED_OVER.contains(&kind) {
             application.warnings.push(format!("resource {logical_id} is not emulated: its type is {kind}"));
         }
+        application.warnings.extend(properties::warnings(logical_id, kind, intrinsics::properties(resource)));
     }
     Ok(application)
+}
+
+/// The resources that are made: those whose condition does not say otherwise.
+fn made(resources: &Map<String, Value>, resolver: &Resolver<'_>) -> Result<Map<String, Value>, TemplateError> {
+    let is_made = |logical_id: &str, resource: &Value| match resource.get("Condition").and_then(Value::as_str) {
+        Some(name) => {
+            resolver.holds(name).map_err(|reason| TemplateError(format!("resource {logical_id}, Condition: {reason}")))
+        }
+        None => Ok(true),
+    };
+    let made = resources.iter().map(|(logical_id, resource)| {
+        let kept = is_made(logical_id, resource)?.then(|| (logical_id.clone(), resource.clone()));
+        Ok(kept)
+    });
+    made.filter_map(Result::transpose).collect()
 }
 
 fn open<'a>(logical_id: &'a str, resource: &'a Value, resolver: &'a Resolver<'a>) -> Resource<'a> {
@@ -169,14 +194,23 @@ fn open<'a>(logical_id: &'a str, resource: &'a Value, resolver: &'a Resolver<'a>
 fn function(resource: &Resource<'_>) -> Result<Function, TemplateError> {
     let environment = resource.get("Environment")?;
     let variables = environment.as_ref().and_then(|environment| environment.get("Variables"));
+    let variables = resource.texts("Environment", variables)?;
+    let environment_bytes: usize = variables.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if environment_bytes > limits::ENVIRONMENT_BYTES_MAX {
+        let reason =
+            format!("its variables are {environment_bytes} bytes, of {} at most", limits::ENVIRONMENT_BYTES_MAX);
+        return Err(TemplateError::at(resource.logical_id, "Environment", reason));
+    }
+    let concurrency_max = resource.whole_number("ReservedConcurrentExecutions")?;
     let memory_mb = resource.whole_number("MemorySize")?.and_then(|memory| u32::try_from(memory).ok());
     Ok(Function {
         logical_id: resource.logical_id.to_owned(),
         name: resource.text("FunctionName")?.unwrap_or_else(|| resource.logical_id.to_owned()),
         handler: resource.text("Handler")?.unwrap_or_default(),
-        environment: resource.texts("Environment", variables)?,
+        environment: variables,
         time_out: resource.seconds("Timeout")?.unwrap_or(Duration::from_secs(3)),
         memory_mb: memory_mb.unwrap_or(128),
+        concurrency_max: concurrency_max.and_then(|concurrency| usize::try_from(concurrency).ok()),
     })
 }
 
@@ -193,16 +227,17 @@ fn table(resource: &Resource<'_>) -> Result<Table, TemplateError> {
     let name = resource.text("TableName")?.unwrap_or_else(|| resource.logical_id.to_owned());
     create.insert("TableName".to_owned(), Value::String(name.clone()));
     create.insert("BillingMode".to_owned(), Value::String("PAY_PER_REQUEST".to_owned()));
-    let view = resource.get("StreamSpecification")?;
-    let view = view.as_ref().and_then(|stream| stream.get("StreamViewType")).cloned();
-    if let Some(view) = &view {
-        let stream = serde_json::json!({"StreamEnabled": true, "StreamViewType": view});
-        create.insert("StreamSpecification".to_owned(), stream);
-    }
+    let stream = resource.get("StreamSpecification")?;
+    let view = stream.as_ref().and_then(|stream| stream.get("StreamViewType")?.as_str());
+    let parsed = |view| {
+        let reason = format!("there is no StreamViewType {view}");
+        StreamView::parse(view).ok_or_else(|| TemplateError::at(resource.logical_id, "StreamSpecification", reason))
+    };
+    let stream_view = view.map(parsed).transpose()?;
     let time_to_live =
         resource.get("TimeToLiveSpecification")?.filter(|ttl| ttl.get("Enabled") == Some(&Value::Bool(true)));
     let time_to_live = time_to_live.as_ref().and_then(|ttl| ttl.get("AttributeName")).and_then(Value::as_str);
-    Ok(Table { name, create, has_change_feed: view.is_some(), time_to_live: time_to_live.map(str::to_owned) })
+    Ok(Table { name, create, stream_view, time_to_live: time_to_live.map(str::to_owned) })
 }
 
 #[cfg(test)]
@@ -241,5 +276,20 @@ mod tests {
     fn a_type_that_is_not_emulated_is_named_and_no_error() {
         let application = read_resources(&json!({"B": {"Type": "AWS::S3::Bucket"}, "R": {"Type": "AWS::IAM::Role"}}));
         assert_eq!(application.unwrap().warnings, ["resource B is not emulated: its type is AWS::S3::Bucket"]);
+    }
+
+    #[test]
+    fn a_resource_is_made_if_its_condition_holds() {
+        let template = json!({
+            "Parameters": {"Stage": {"Default": "live"}},
+            "Conditions": {"Live": {"Fn::Equals": [{"Ref": "Stage"}, "live"]}},
+            "Resources": {
+                "F": {"Type": "AWS::Lambda::Function", "Condition": "Live", "Properties": {"Handler": "h"}},
+                "Bucket": {"Type": "AWS::S3::Bucket", "Condition": "Live"},
+            },
+        });
+        let read = |stage: &str| read(&template, &BTreeMap::from([("Stage".to_owned(), stage.to_owned())])).unwrap();
+        assert_eq!((read("live").functions.len(), read("live").warnings.len()), (1, 1));
+        assert_eq!((read("dev").functions.len(), read("dev").warnings.len()), (0, 0));
     }
 }

@@ -4,6 +4,7 @@
 //! Must not know: what an integration is; it is any function from an event to a reply.
 //! Source: facts on API Gateway; each rule names the page or the recording where it stands.
 
+mod authorizer;
 mod connection;
 mod event;
 mod ids;
@@ -13,9 +14,11 @@ mod registry;
 mod reply;
 mod route_selection;
 mod signature;
+mod spelling;
+mod throttle;
 mod upgrade;
 
-use std::{collections::BTreeMap, convert::Infallible, fmt, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, convert::Infallible, fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -30,9 +33,13 @@ use tokio::{
 };
 
 use crate::faults::Faults;
+pub use authorizer::{Authorization, Authorizer, IdentitySource, IdentitySourceError, UNAUTHORIZED};
 pub use limits::Limits;
 use registry::Registry;
 use route_selection::RouteSelection;
+use spelling::{Overheard, OverheardStream, Spelling};
+use throttle::Throttles;
+pub use throttle::{Rate, Throttling};
 
 /// One stage of a WebSocket API.
 pub struct Api {
@@ -50,6 +57,10 @@ pub struct Api {
     pub routes: BTreeMap<String, Route>,
     /// The stage's variables, in every event if there are some.
     pub stage_variables: BTreeMap<String, String>,
+    /// Who decides whether a browser may connect.
+    pub authorization: Authorization,
+    /// The stage's own throttling; the account's is one of the [`Limits`].
+    pub throttling: Throttling,
 }
 
 /// Where the messages of a route go.
@@ -59,6 +70,8 @@ pub struct Route {
     pub integration: Integration,
     /// Whether the reply's body goes back to the browser.
     pub has_route_response: bool,
+    /// How long the integration may take, if that is less than [`Limits::integration_time_out`].
+    pub time_out: Option<Duration>,
 }
 
 /// Other services on the same port, asked about requests of at most [`Limits::post_bytes_max`] that are not below the
@@ -71,7 +84,7 @@ pub type Integration = Arc<dyn Fn(Bytes) -> BoxFuture<'static, Result<Bytes, Int
 /// Why there is no reply. The reason is for the log alone.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IntegrationError {
-    /// The function failed.
+    /// The function failed. An authorizer that fails with exactly `Unauthorized` refuses a browser, as on AWS.
     #[error("{0}")]
     Failed(String),
     /// The function took too long.
@@ -107,6 +120,7 @@ struct Shared {
     credentials: Credentials,
     limits: Limits,
     selection: RouteSelection,
+    throttles: Throttles,
     registry: Registry,
     beside: Beside,
     faults: Faults,
@@ -134,7 +148,8 @@ impl Gateway {
         let (stop, stopped) = watch::channel(false);
         let selection = RouteSelection::parse(&api.route_selection_expression);
         let registry = Registry::default();
-        let shared = Arc::new(Shared { api, credentials, limits, selection, registry, beside, faults });
+        let throttles = Throttles::new(&limits, &api.throttling, api.routes.keys());
+        let shared = Arc::new(Shared { api, credentials, limits, selection, throttles, registry, beside, faults });
         let accepting = tokio::spawn(accept(listener, shared, stopped));
         Self { stop, accepting }
     }
@@ -178,9 +193,11 @@ async fn serve_stream(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) 
     // Frames are small: each leaves at once. A socket that cannot be set so works all the same.
     stream.set_nodelay(true).ok();
     let limits = shared.limits.clone();
+    let overheard = Overheard::default();
+    let stream = OverheardStream::new(stream, overheard.clone(), limits.request_head_bytes_max);
     let service = service_fn(move |request| {
-        let shared = Arc::clone(&shared);
-        async move { Ok::<_, Infallible>(answer(request, peer, shared).await) }
+        let (shared, spelling) = (Arc::clone(&shared), overheard.take());
+        async move { Ok::<_, Infallible>(answer(request, spelling, peer, shared).await) }
     });
     let mut server = http1::Builder::new();
     server
@@ -192,11 +209,11 @@ async fn serve_stream(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) 
 }
 
 /// Who is asked: a browser's stage, the management API below it, or nothing that exists.
-async fn answer(request: Request<Incoming>, peer: SocketAddr, shared: Arc<Shared>) -> Answer {
+async fn answer(request: Request<Incoming>, spelling: Spelling, peer: SocketAddr, shared: Arc<Shared>) -> Answer {
     let path = request.uri().path();
     let below_stage = path.strip_prefix('/').and_then(|path| path.strip_prefix(shared.api.stage.as_str()));
     match below_stage.map(|below| below.split('/').collect::<Vec<_>>()).as_deref() {
-        Some([""] | ["", ""]) => upgrade::answer(request, peer, shared).await,
+        Some([""] | ["", ""]) => upgrade::answer(request, spelling, peer, shared).await,
         Some(["", at_connections, connection_id]) if matches!(*at_connections, "@connections" | "%40connections") => {
             let connection_id = (*connection_id).to_owned();
             management::answer(request, &connection_id, &shared).await

@@ -15,7 +15,9 @@ use http::request::Parts;
 use local::{
     Faults,
     queue::{self, Queues},
-    websocket_api::{Api, Credentials, Gateway, Integration, IntegrationError, Limits, Route},
+    websocket_api::{
+        Api, Authorization, Credentials, Gateway, Integration, IntegrationError, Limits, Route, Throttling,
+    },
 };
 use serde_json::{Value, json};
 use store::{Store, aws::sdk_config};
@@ -58,7 +60,7 @@ impl InProcess {
         let var = function_variables(&counted.url, &format!("http://{address}"));
         let routes = ["subscribe", "unsubscribe", "history", "ping", "$default"];
         let subscribe = Arc::new(Subscribe::from_vars(&var).unwrap());
-        let route = Route { integration: integration(subscribe), has_route_response: true };
+        let route = Route { integration: integration(subscribe), has_route_response: true, time_out: None };
         let api = Api {
             api_id: "abcdef1234".into(),
             stage: "local".into(),
@@ -67,6 +69,8 @@ impl InProcess {
             route_selection_expression: "$request.body.action".into(),
             routes: routes.into_iter().map(|key| (key.to_owned(), route.clone())).collect(),
             stage_variables: BTreeMap::new(),
+            authorization: Authorization::None,
+            throttling: Throttling::default(),
         };
         let credentials = Credentials { access_key_id: "local".into(), secret_access_key: "local".into() };
         let queues = Arc::new(Queues::open(None, [FAILURE_QUEUE.to_owned()]).unwrap());

@@ -19,6 +19,10 @@ pub(super) struct Record {
     pub(super) event_id: String,
     /// In seconds since 1970.
     pub(super) created_at_s: f64,
+    /// The item's keys, as text.
+    pub(super) keys: String,
+    /// What it is in an event, in bytes.
+    pub(super) bytes: usize,
     pub(super) json: Value,
 }
 
@@ -48,6 +52,8 @@ impl Record {
             sequence_number: change.sequence_number.clone(),
             event_id: record.event_id.clone(),
             created_at_s: change.approximate_creation_date_time,
+            keys: json.pointer("/dynamodb/Keys").map(Value::to_string).unwrap_or_default(),
+            bytes: json.to_string().len(),
             json,
         })
     }

@@ -50,6 +50,7 @@ mod tests {
             environment: [("AWS_REGION", "mars"), ("MINE", "1")].map(|(a, b)| (a.into(), b.into())).into(),
             time_out: Duration::from_secs(3),
             memory_mb: 128,
+            concurrency_max: None,
         };
         let variables: BTreeMap<String, String> = of(&function, &[("EXTRA".into(), "2".into())]).into_iter().collect();
         let expected = [("AWS_REGION", REGION), ("MINE", "1"), ("EXTRA", "2"), ("_HANDLER", "connect")];

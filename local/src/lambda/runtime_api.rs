@@ -7,7 +7,10 @@
 use std::{
     convert::Infallible,
     net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -27,6 +30,7 @@ use crate::template::{ACCOUNT_ID, REGION};
 
 const INVOCATION: &str = "/2018-06-01/runtime/invocation/";
 const ERROR_TYPE_HEADER: &str = "lambda-runtime-function-error-type";
+const RESPONSE_MODE_HEADER: &str = "lambda-runtime-function-response-mode";
 
 type Answer = Response<Full<Bytes>>;
 
@@ -37,13 +41,23 @@ pub(super) struct FunctionError {
     pub(super) body: Bytes,
 }
 
+impl FunctionError {
+    fn ended() -> Self {
+        Self { error_type: "Runtime.ExitError".to_owned(), body: Bytes::new() }
+    }
+}
+
 type Reply = Result<Bytes, FunctionError>;
+
+/// How initialization ended.
+type Init = Result<(), FunctionError>;
 
 /// A Runtime API on a port of its own; it ends when it is dropped.
 pub(super) struct RuntimeApi {
     address: SocketAddr,
     due: mpsc::Sender<Invocation>,
-    init: watch::Receiver<Option<Result<(), String>>>,
+    state: Arc<State>,
+    init: watch::Receiver<Option<Init>>,
     accepting: JoinHandle<()>,
 }
 
@@ -58,7 +72,8 @@ struct Invocation {
 struct State {
     due: tokio::sync::Mutex<mpsc::Receiver<Invocation>>,
     current: Mutex<Option<(String, oneshot::Sender<Reply>)>>,
-    init: watch::Sender<Option<Result<(), String>>>,
+    init: watch::Sender<Option<Init>>,
+    has_extension: AtomicBool,
 }
 
 impl Drop for RuntimeApi {
@@ -73,12 +88,14 @@ impl RuntimeApi {
         let address = listener.local_addr()?;
         let (due, taken) = mpsc::channel(1);
         let (sender, init) = watch::channel(None);
-        let state = Arc::new(State { due: taken.into(), current: Mutex::default(), init: sender });
+        let has_extension = AtomicBool::new(false);
+        let state = Arc::new(State { due: taken.into(), current: Mutex::default(), init: sender, has_extension });
+        let served = Arc::clone(&state);
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 // Head and body leave in one write or two; without this the second waits for 40 ms.
                 stream.set_nodelay(true).ok();
-                let state = Arc::clone(&state);
+                let state = Arc::clone(&served);
                 let service = service_fn(move |request| {
                     let state = Arc::clone(&state);
                     async move { Ok::<_, Infallible>(state.answer(request).await) }
@@ -86,7 +103,7 @@ impl RuntimeApi {
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             }
         });
-        Ok(Self { address, due, init, accepting })
+        Ok(Self { address, due, state, init, accepting })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -94,24 +111,28 @@ impl RuntimeApi {
     }
 
     /// Ends when the process asks for its first invocation, or reports that it cannot come up.
-    pub(super) async fn ready(&mut self) -> Result<(), String> {
+    pub(super) async fn ready(&mut self) -> Init {
         match self.init.wait_for(Option::is_some).await {
             Ok(outcome) => outcome.clone().unwrap_or(Ok(())),
-            Err(_ended) => Err("its Runtime API ended".to_owned()),
+            Err(_ended) => Err(FunctionError::ended()),
         }
     }
 
+    /// Whether an extension was registered: its process is told before it is killed.
+    pub(super) fn has_extension(&self) -> bool {
+        self.state.has_extension.load(Ordering::Relaxed)
+    }
+
     /// Hands over an invocation and waits for the reply.
-    pub(super) async fn invoke(&mut self, function: &str, payload: Bytes, time_out: Duration) -> Reply {
+    pub(super) async fn invoke(&self, function: &str, payload: Bytes, time_out: Duration) -> Reply {
         let (reply, replied) = oneshot::channel();
         let request_id = uuid();
         let headers = headers(&request_id, function, time_out);
         let invocation = Invocation { request_id, headers, payload, reply };
-        let ended = || FunctionError { error_type: "Runtime.ExitError".to_owned(), body: Bytes::new() };
         if self.due.send(invocation).await.is_err() {
-            return Err(ended());
+            return Err(FunctionError::ended());
         }
-        replied.await.unwrap_or_else(|_dropped| Err(ended()))
+        replied.await.unwrap_or_else(|_dropped| Err(FunctionError::ended()))
     }
 }
 
@@ -130,7 +151,10 @@ impl State {
             (Method::POST, Some([request_id, "error"]), _) => self.reply(request_id, request, true).await,
             (Method::POST, None, "/2018-06-01/runtime/init/error") => self.init_error(request).await,
             (Method::GET, None, "/2018-06-01/ping") => text(StatusCode::OK, "pong"),
-            (Method::POST, None, "/2020-01-01/extension/register") => registered(),
+            (Method::POST, None, "/2020-01-01/extension/register") => {
+                self.has_extension.store(true, Ordering::Relaxed);
+                registered()
+            }
             (Method::GET, None, "/2020-01-01/extension/event/next") => std::future::pending().await,
             _ => error(StatusCode::NOT_FOUND, "NotFound", "there is no such call"),
         }
@@ -138,6 +162,9 @@ impl State {
 
     /// Blocks until there is an invocation.
     async fn next(&self) -> Answer {
+        if self.current().is_some() {
+            return error(StatusCode::FORBIDDEN, "InvalidStateTransition", "the invocation before has no reply");
+        }
         self.init.send_if_modified(|init| {
             let is_first = init.is_none();
             init.get_or_insert(Ok(()));
@@ -152,7 +179,12 @@ impl State {
     }
 
     async fn reply(&self, request_id: &str, request: Request<Incoming>, is_error: bool) -> Answer {
-        let error_type = request.headers().get(ERROR_TYPE_HEADER).and_then(|value| value.to_str().ok()).map(error_type);
+        let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+        let error_type = header(ERROR_TYPE_HEADER).map(error_type);
+        let is_of_a_known_mode = header(RESPONSE_MODE_HEADER).is_none_or(|mode| mode == "streaming");
+        if !is_of_a_known_mode && self.current().as_ref().is_some_and(|(current, _)| current == request_id) {
+            return error(StatusCode::BAD_REQUEST, "InvalidFunctionResponseMode", "the mode is streaming or absent");
+        }
         let body = Limited::new(request.into_body(), crate::limits::REPLY_BYTES_MAX).collect().await;
         let current = self.current().take_if(|(current, _)| current == request_id);
         let Some((_, reply)) = current else {
@@ -186,10 +218,11 @@ impl State {
         let body = Limited::new(request.into_body(), crate::limits::REPLY_BYTES_MAX).collect().await;
         let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
         let reported: Value = serde_json::from_slice(&body).unwrap_or_default();
-        let reported = reported.get("errorType").and_then(Value::as_str).unwrap_or("Runtime.Unknown").to_owned();
+        let reported = reported.get("errorType").and_then(Value::as_str).unwrap_or_default();
+        let failed = FunctionError { error_type: error_type(reported), body };
         let is_init = self.init.send_if_modified(|init| {
             let is_init = init.is_none();
-            init.get_or_insert(Err(reported));
+            init.get_or_insert(Err(failed));
             is_init
         });
         if is_init { accepted() } else { error(StatusCode::FORBIDDEN, "InvalidStateTransition", "init is over") }
@@ -225,10 +258,17 @@ pub(crate) fn uuid() -> String {
     [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
 }
 
-/// Only `Runtime.…` and `Function.…` are kept.
+/// `Runtime.Xxx` and `Function.Xxx` are kept, anything else is unknown.
 fn error_type(reported: &str) -> String {
-    let is_kept = ["Runtime.", "Function."].iter().any(|prefix| reported.starts_with(prefix));
-    if is_kept { reported.to_owned() } else { "Runtime.Unknown".to_owned() }
+    let (prefix, rest) = reported.split_once('.').unwrap_or_default();
+    let is_kept = rest.len() > 1
+        && rest.starts_with(|first: char| first.is_ascii_uppercase())
+        && rest.bytes().all(|byte| byte.is_ascii_alphabetic());
+    match prefix {
+        "Runtime" | "Function" if is_kept => reported.to_owned(),
+        "Function" => "Function.Unknown".to_owned(),
+        _ => "Runtime.Unknown".to_owned(),
+    }
 }
 
 fn accepted() -> Answer {
@@ -254,6 +294,9 @@ fn text(status: StatusCode, body: &str) -> Answer {
 }
 
 #[cfg(test)]
+mod state_machine;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -267,7 +310,15 @@ mod tests {
 
     #[test]
     fn an_error_type_of_another_shape_is_unknown() {
-        assert_eq!(error_type("unhandled"), "Runtime.Unknown");
-        assert_eq!(error_type("Function.Oops"), "Function.Oops");
+        let cases = [
+            ("unhandled", "Runtime.Unknown"),
+            ("Runtime.oops", "Runtime.Unknown"),
+            ("Runtime.ExitError", "Runtime.ExitError"),
+            ("Function.Oops", "Function.Oops"),
+            ("Function.no good", "Function.Unknown"),
+        ];
+        for (reported, kept) in cases {
+            assert_eq!(error_type(reported), kept);
+        }
     }
 }

@@ -4,16 +4,20 @@
 //! Must not know: other sandboxes.
 //! Source: Lambda runtimes; without an extension a sandbox is killed at once.
 
-use std::process::Stdio;
+use std::{process::Stdio, time::Duration};
 
 use bytes::Bytes;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
     process::{Child, Command as Process},
     time::{Instant, sleep_until, timeout},
 };
 
-use super::{Command, InvokeError, runtime_api::RuntimeApi};
+use super::{
+    Command, InvokeError,
+    runtime_api::{FunctionError, RuntimeApi},
+};
 use crate::{
     application::Function,
     faults::{Faults, Interception, Upstream},
@@ -34,6 +38,7 @@ impl Sandbox {
         command: &Command,
         environment: &[(String, String)],
         watched: Option<&(Faults, Upstream)>,
+        init_time_out: Duration,
     ) -> Result<Self, InvokeError> {
         let not_started = |reason: String| InvokeError::NotStarted { function: function.name.clone(), reason };
         let mut runtime_api = RuntimeApi::start().await.map_err(|error| not_started(error.to_string()))?;
@@ -58,15 +63,29 @@ impl Sandbox {
         let mut process = process.map_err(|error| not_started(error.to_string()))?;
         forward(function, process.stdout.take());
         forward(function, process.stderr.take());
+        let name = || function.name.clone();
         let failed = tokio::select! {
-            ready = timeout(limits::INIT_TIME_OUT, runtime_api.ready()) => match ready {
+            ready = timeout(init_time_out, runtime_api.ready()) => match ready {
                 Ok(Ok(())) => return Ok(Self { process, runtime_api, interception }),
-                Ok(Err(error_type)) => error_type,
-                Err(_) => "it asked for no invocation within the init time-out".to_owned(),
+                Ok(Err(FunctionError { error_type, body })) => {
+                    InvokeError::FunctionError { function: name(), error_type, body }
+                }
+                Err(_) => InvokeError::TimedOut { function: name() },
             },
-            ended = process.wait() => format!("it ended with {}", describe(ended)),
+            ended = process.wait() => InvokeError::Exited { function: name(), status: describe(ended) },
         };
-        Err(not_started(failed))
+        Err(failed)
+    }
+
+    /// Ends the process: at once, unless it asked to be told before by registering an extension.
+    pub(super) async fn stop(mut self) {
+        let pid = self.process.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+        if let Some(pid) = pid.filter(|_| self.runtime_api.has_extension())
+            && kill_process(pid, Signal::TERM).is_ok()
+        {
+            // One that does not end by itself is killed when it is dropped.
+            timeout(limits::SHUTDOWN_TIME_OUT, self.process.wait()).await.ok();
+        }
     }
 
     /// Whether the process has not ended.
@@ -74,11 +93,16 @@ impl Sandbox {
         matches!(self.process.try_wait(), Ok(None))
     }
 
-    /// Hands over one invocation and waits for its reply, the function's time-out at most.
-    pub(super) async fn invoke(&mut self, function: &Function, payload: Bytes) -> Result<Bytes, InvokeError> {
+    /// Hands over one invocation and waits for its reply, this long at most.
+    pub(super) async fn invoke(
+        &mut self,
+        function: &Function,
+        payload: Bytes,
+        time_out: Duration,
+    ) -> Result<Bytes, InvokeError> {
         let name = || function.name.clone();
-        let deadline = Instant::now() + function.time_out;
-        let reply = self.runtime_api.invoke(&function.name, payload, function.time_out);
+        let deadline = Instant::now() + time_out;
+        let reply = self.runtime_api.invoke(&function.name, payload, time_out);
         let killed = async {
             match &self.interception {
                 Some(interception) => interception.killed().await,

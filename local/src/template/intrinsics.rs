@@ -22,6 +22,7 @@ const DEPTH_MAX: usize = 64;
 pub(super) struct Resolver<'a> {
     resources: &'a Map<String, Value>,
     conditions: Option<&'a Map<String, Value>>,
+    mappings: Option<&'a Map<String, Value>>,
     parameters: BTreeMap<&'a str, Value>,
 }
 
@@ -52,8 +53,14 @@ impl<'a> Resolver<'a> {
         Self {
             resources,
             conditions: template.get("Conditions").and_then(Value::as_object),
+            mappings: template.get("Mappings").and_then(Value::as_object),
             parameters: declared.into_iter().flatten().map(value_of).collect(),
         }
+    }
+
+    /// Whether a condition holds.
+    pub(super) fn holds(&self, condition: &str) -> Result<bool, String> {
+        self.named_condition(condition, 0)
     }
 
     /// The value of a property.
@@ -126,6 +133,15 @@ impl<'a> Resolver<'a> {
                 let chosen = if self.named_condition(condition, depth)? { if_true } else { if_false };
                 self.at_depth(chosen, depth)
             }
+            "Fn::FindInMap" => {
+                let argument = self.at_depth(argument, depth)?;
+                let [map, first, second] = list(&argument)? else {
+                    return Err("Fn::FindInMap takes a map and two keys".to_owned());
+                };
+                let map = self.mappings.and_then(|mappings| mappings.get(map.as_str()?));
+                let found = map.and_then(|map| map.get(first.as_str()?)?.get(second.as_str()?));
+                found.cloned().ok_or_else(|| format!("Fn::FindInMap: there is no {}", argument))
+            }
             "Fn::ImportValue" => Err("Fn::ImportValue reads another stack, and there is only this one".to_owned()),
             other => Err(format!("{other} is not emulated")),
         }
@@ -138,6 +154,7 @@ impl<'a> Resolver<'a> {
             "AWS::Partition" => "aws",
             "AWS::URLSuffix" => "amazonaws.com",
             "AWS::StackName" => "local",
+            "AWS::StackId" => "arn:aws:cloudformation:us-east-1:000000000000:stack/local/local",
             "AWS::NoValue" => return Ok(Value::Null),
             _ => {
                 return match self.parameters.get(name) {
@@ -299,6 +316,7 @@ mod tests {
             "Conditions": {"IsLive": {"Fn::Equals": [{"Ref": "Stage"}, "live"]},
                            "IsNot": {"Fn::Not": [{"Condition": "IsLive"}]},
                            "Loop": {"Condition": "Loop"}},
+            "Mappings": {"Sizes": {"us-east-1": {"small": "1"}}},
             "Resources": {"Table": {"Type": "AWS::DynamoDB::Table", "Properties": {"TableName": "t-1"}},
                           "Api": {"Type": "AWS::ApiGatewayV2::Api"},
                           "Queue": {"Type": "AWS::SQS::Queue"}},
@@ -327,6 +345,7 @@ mod tests {
             (json!({"Fn::Select": ["1", {"Fn::Split": [",", "a,b"]}]}), json!("b")),
             (json!({"Fn::If": ["IsLive", "yes", "no"]}), json!("yes")),
             (json!({"Fn::If": ["IsNot", {"Fn::ImportValue": "x"}, "no"]}), json!("no")),
+            (json!({"Fn::FindInMap": ["Sizes", {"Ref": "AWS::Region"}, "small"]}), json!("1")),
             (json!([{"a": {"Ref": "Stage"}}]), json!([{"a": "live"}])),
         ];
         for (value, expected) in cases {

@@ -4,11 +4,11 @@
 //! Must not know: the upgrade, `@connections`.
 //! Source: close codes and time limits of API Gateway's WebSocket APIs; DISCONNECT's causes as recorded.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{
-    SinkExt, StreamExt,
+    FutureExt, SinkExt, StreamExt,
     stream::{SplitSink, SplitStream},
 };
 use hyper::upgrade::Upgraded;
@@ -23,13 +23,20 @@ use tokio_tungstenite::{
     tungstenite::{
         Error, Message, Utf8Bytes,
         error::{CapacityError, ProtocolError},
-        protocol::{CloseFrame, frame::coding::CloseCode},
+        protocol::{
+            CloseFrame,
+            frame::{
+                Frame,
+                coding::{CloseCode, Data, OpCode},
+            },
+        },
     },
 };
 
 use super::{
-    IntegrationError, Limits, Route, Shared,
-    event::{self, ConnectionContext, now_ms},
+    Integration, IntegrationError, Limits, Route, Shared,
+    event::{self, ConnectionContext},
+    ids,
     registry::{Handle, Outbound},
     reply::{ErrorFrame, ProxyReply},
 };
@@ -85,15 +92,24 @@ where
     });
 }
 
-/// Runs an integration within its time.
+/// Runs a route's integration within its time.
 pub(super) async fn invoke(limits: &Limits, route: &Route, event: Bytes) -> Result<Bytes, IntegrationError> {
-    let reply = (route.integration)(event);
-    time::timeout(limits.integration_time_out, reply).await.unwrap_or(Err(IntegrationError::TimedOut))
+    let time_out = route.time_out.map_or(limits.integration_time_out, |own| own.min(limits.integration_time_out));
+    invoke_within(time_out, &route.integration, event).await
+}
+
+/// Runs an integration, this long at most.
+pub(super) async fn invoke_within(
+    time_out: Duration,
+    integration: &Integration,
+    event: Bytes,
+) -> Result<Bytes, IntegrationError> {
+    time::timeout(time_out, integration(event)).await.unwrap_or(Err(IntegrationError::TimedOut))
 }
 
 async fn run(socket: Socket, handle: &Handle, due: mpsc::Receiver<Outbound>, shared: &Arc<Shared>) -> Ended {
     let (sink, stream) = socket.split();
-    let mut writing = Box::pin(write(sink, due, handle));
+    let mut writing = Box::pin(write(sink, due, handle, &shared.limits));
     let mut reading = Box::pin(read(stream, handle, shared));
     let close_time_out = shared.limits.close_time_out;
     tokio::select! {
@@ -152,16 +168,20 @@ async fn write(
     mut sink: SplitSink<Socket, Message>,
     mut due: mpsc::Receiver<Outbound>,
     handle: &Handle,
+    limits: &Limits,
 ) -> (Ended, SplitSink<Socket, Message>) {
+    let (frame_bytes_max, push_is_activity) = (limits.push_frame_bytes_max.max(1), limits.push_is_activity);
     while let Some(outbound) = due.recv().await {
         match outbound {
             // A dead connection takes nothing, and its sender hears nothing.
             Outbound::Text(..) if handle.is_dead() => std::future::pending().await,
             Outbound::Text(text, taken) => {
-                if sink.send(Message::text(text)).await.is_err() {
+                if send(&mut sink, text, frame_bytes_max).await.is_err() {
                     break;
                 }
-                handle.touch();
+                if push_is_activity {
+                    handle.touch();
+                }
                 // Whoever posted may have given up waiting.
                 taken.map(|taken| taken.send(()).ok());
             }
@@ -176,6 +196,22 @@ async fn write(
     (Ended::lost(), sink)
 }
 
+/// Sends a text in as many frames as it takes.
+async fn send(sink: &mut SplitSink<Socket, Message>, text: String, frame_bytes_max: usize) -> Result<(), Error> {
+    if text.len() <= frame_bytes_max {
+        return sink.send(Message::text(text)).await;
+    }
+    let text = Bytes::from(text);
+    let mut opcode = Data::Text;
+    for begin in (0..text.len()).step_by(frame_bytes_max) {
+        let end = text.len().min(begin + frame_bytes_max);
+        let frame = Frame::message(text.slice(begin..end), OpCode::Data(opcode), end == text.len());
+        sink.feed(Message::Frame(frame)).await?;
+        opcode = Data::Continue;
+    }
+    sink.flush().await
+}
+
 /// The reason of a close frame is the one that `$disconnect` is told, but for a normal closure, which has none.
 fn frame_reason(code: CloseCode, reason: &'static str) -> &'static str {
     if code == CloseCode::Normal { "" } else { reason }
@@ -185,6 +221,7 @@ fn frame_reason(code: CloseCode, reason: &'static str) -> &'static str {
 async fn read(mut stream: SplitStream<Socket>, handle: &Handle, shared: &Arc<Shared>) -> (End, SplitStream<Socket>) {
     let in_flight = Arc::new(Semaphore::new(shared.limits.messages_in_flight_max));
     let life_ends = Instant::now() + shared.limits.life_max;
+    let mut throttled = 0;
     let end = loop {
         let message = tokio::select! {
             message = stream.next() => message,
@@ -195,11 +232,26 @@ async fn read(mut stream: SplitStream<Socket>, handle: &Handle, shared: &Arc<Sha
             Some(Ok(Message::Text(_))) if handle.is_dead() => {}
             Some(Ok(Message::Text(text))) => {
                 handle.touch();
+                let route_key = route_key(&text, shared);
+                if !shared.throttles.take_message(route_key.unwrap_or_default()) {
+                    throttled += 1;
+                    if throttled > shared.limits.throttled_in_a_row_max {
+                        break End::MustClose(CloseCode::Policy, "Too many requests");
+                    }
+                    say(handle, ErrorFrame::TooManyRequests.text(&handle.context.connection_id, &ids::request_id()))
+                        .await;
+                    continue;
+                }
+                throttled = 0;
                 // The semaphore is never closed.
                 let Ok(permit) = Arc::clone(&in_flight).acquire_owned().await else { break End::Closed(Ended::lost()) };
-                let (handle, shared) = (handle.clone(), Arc::clone(shared));
+                let (handle, serving) = (handle.clone(), Arc::clone(shared));
+                let route_key = route_key.map(str::to_owned);
                 tokio::spawn(async move {
-                    serve(&text, &handle, &shared).await;
+                    let served = serve(&text, route_key.as_deref(), &handle, &serving);
+                    if AssertUnwindSafe(served).catch_unwind().await.is_err() {
+                        handle.close(CloseCode::Error, "Internal error");
+                    }
                     drop(permit);
                 });
             }
@@ -211,6 +263,7 @@ async fn read(mut stream: SplitStream<Socket>, handle: &Handle, shared: &Arc<Sha
                 stream.next().await;
                 break End::Closed(Ended::by_client(frame));
             }
+            Some(Ok(Message::Ping(_))) if shared.limits.ping_is_activity => handle.touch(),
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
             Some(Err(error)) => match broken_rule(&error) {
                 Some((code, reason)) => break End::MustClose(code, reason),
@@ -245,26 +298,34 @@ fn broken_rule(error: &Error) -> Option<(CloseCode, &'static str)> {
 /// Ends when no message has gone either way for so long.
 async fn idle(handle: &Handle, idle_max: Duration) {
     loop {
-        let silent_ms = u64::try_from(now_ms() - handle.last_active_ms()).unwrap_or(0);
-        match idle_max.checked_sub(Duration::from_millis(silent_ms)) {
-            Some(left) if !left.is_zero() => time::sleep(left).await,
-            Some(_) | None => return,
+        let idle_ends = handle.last_active() + idle_max;
+        if idle_ends <= Instant::now() {
+            return;
         }
+        time::sleep_until(idle_ends).await;
     }
 }
 
-/// Serves one message by the route that it selects.
-async fn serve(body: &str, handle: &Handle, shared: &Arc<Shared>) {
-    let context = &handle.context;
+/// The route that a message selects, `$default` if there is none with its key; no message selects the other two.
+fn route_key<'a>(body: &str, shared: &'a Shared) -> Option<&'a str> {
     let selected = shared.selection.select(body).filter(|key| !matches!(key.as_str(), "$connect" | "$disconnect"));
     let selected = selected.and_then(|key| shared.api.routes.get_key_value(&key));
-    let Some((route_key, route)) = selected.or_else(|| shared.api.routes.get_key_value("$default")) else {
-        let request_id = super::ids::request_id();
-        return say(handle, ErrorFrame::Forbidden.text(&context.connection_id, &request_id)).await;
+    selected.or_else(|| shared.api.routes.get_key_value("$default")).map(|(key, _)| key.as_str())
+}
+
+/// Serves one message by its route.
+async fn serve(body: &str, route_key: Option<&str>, handle: &Handle, shared: &Arc<Shared>) {
+    let context = &handle.context;
+    let route = route_key.and_then(|key| shared.api.routes.get_key_value(key));
+    let Some((route_key, route)) = route else {
+        return say(handle, ErrorFrame::Forbidden.text(&context.connection_id, &ids::request_id())).await;
     };
     let event = event::message(&shared.api, context, route_key, body);
     let error_frame = match invoke(&shared.limits, route, event.json).await {
         Ok(reply) => match ProxyReply::read(&reply) {
+            Some(reply) if shared.limits.error_status_is_error_frame && reply.status.as_u16() >= 400 => {
+                ErrorFrame::InternalServerError
+            }
             Some(ProxyReply { body: Some(body), .. }) if route.has_route_response => return say(handle, body).await,
             Some(_) => return,
             None => ErrorFrame::InternalServerError,

@@ -44,7 +44,10 @@ pub(super) async fn answer(request: Request<Incoming>, connection_id: &str, shar
     if shared.limits.verify_signatures
         && let Err(refused) = signature::verify(&parts, &body, shared)
     {
-        return reply::error(StatusCode::FORBIDDEN, refused.error_type(), &refused.to_string());
+        return refused.answer();
+    }
+    if !shared.throttles.take_callback() {
+        return limit_exceeded();
     }
     let connection_id = percent_decode_str(connection_id).decode_utf8_lossy();
     if !ids::is_connection_id(&connection_id) {
@@ -120,6 +123,9 @@ async fn post(handle: &Handle, text: String, limits: &Limits) -> Answer {
     if handle.is_dead() {
         return no_answer(limits).await;
     }
+    if text.is_empty() {
+        return reply::empty(StatusCode::OK);
+    }
     let (taken, is_taken) = oneshot::channel();
     match handle.outbound.try_send(Outbound::Text(text, Some(taken))) {
         Ok(()) => {}
@@ -142,7 +148,7 @@ fn get(handle: &Handle) -> Answer {
     let body = json!({
         "connectedAt": timestamp(context.connected_at_ms),
         "identity": identity,
-        "lastActiveAt": timestamp(handle.last_active_ms()),
+        "lastActiveAt": timestamp(handle.last_active_epoch_ms()),
     });
     reply::with_body(StatusCode::OK, "application/json", body.to_string().into())
 }

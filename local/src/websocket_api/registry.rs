@@ -8,14 +8,18 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::{
+    sync::{Notify, mpsc, oneshot, watch},
+    time::Instant,
+};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use super::event::{ConnectionContext, now_ms};
+use super::event::ConnectionContext;
 
 /// What a connection's writer is told to do.
 #[derive(Debug)]
@@ -31,8 +35,9 @@ pub(super) enum Outbound {
 pub(super) struct Handle {
     pub(super) context: ConnectionContext,
     pub(super) outbound: mpsc::Sender<Outbound>,
-    /// When a message last went either way, in milliseconds since 1970.
-    last_active_ms: Arc<AtomicI64>,
+    opened_at: Instant,
+    /// When a message last went either way, in milliseconds since the connection was opened.
+    last_active_ms: Arc<AtomicU64>,
     /// Told when the connection has to end even if its browser reads nothing.
     ending: Arc<Notify>,
     /// Told when the connection is lost without a word.
@@ -60,7 +65,8 @@ impl Handle {
         Self {
             context,
             outbound,
-            last_active_ms: Arc::new(AtomicI64::new(now_ms())),
+            opened_at: Instant::now(),
+            last_active_ms: Arc::default(),
             ending: Arc::default(),
             lost: Arc::default(),
             dead: Arc::default(),
@@ -99,11 +105,21 @@ impl Handle {
     }
 
     pub(super) fn touch(&self) {
-        self.last_active_ms.store(now_ms(), Ordering::Relaxed);
+        let open_ms = u64::try_from(self.opened_at.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last_active_ms.store(open_ms, Ordering::Relaxed);
     }
 
-    pub(super) fn last_active_ms(&self) -> i64 {
-        self.last_active_ms.load(Ordering::Relaxed)
+    fn active_for(&self) -> Duration {
+        Duration::from_millis(self.last_active_ms.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn last_active(&self) -> Instant {
+        self.opened_at + self.active_for()
+    }
+
+    /// When a message last went either way, in milliseconds since 1970.
+    pub(super) fn last_active_epoch_ms(&self) -> i64 {
+        self.context.connected_at_ms + i64::try_from(self.active_for().as_millis()).unwrap_or(0)
     }
 }
 
@@ -134,7 +150,7 @@ impl Registry {
     /// Tells every connection to close, as the service does before a restart.
     pub(super) fn close_all(&self) {
         for handle in self.open().values() {
-            handle.close(CloseCode::Away, "Going away");
+            handle.close(CloseCode::Restart, "Service restart");
         }
     }
 
@@ -161,6 +177,8 @@ mod tests {
                 connected_at_ms: 0,
                 source_ip: Ipv4Addr::LOCALHOST.into(),
                 user_agent: None,
+                authorizer: None,
+                access_key_id: None,
             };
             registry.insert(Handle::new(context, mpsc::channel(1).0));
         }

@@ -20,6 +20,8 @@ pub(super) enum ErrorFrame {
     EndpointRequestTimedOut,
     /// There is no route for the message.
     Forbidden,
+    /// The route, the stage or the account takes no more.
+    TooManyRequests,
 }
 
 impl ErrorFrame {
@@ -28,6 +30,7 @@ impl ErrorFrame {
             Self::InternalServerError => "Internal server error",
             Self::EndpointRequestTimedOut => "Endpoint request timed out",
             Self::Forbidden => "Forbidden",
+            Self::TooManyRequests => "Too Many Requests",
         };
         format!(r#"{{"message": "{message}", "connectionId":"{connection_id}", "requestId":"{request_id}"}}"#)
     }
@@ -74,6 +77,11 @@ pub(super) fn error(status: StatusCode, error_type: &'static str, message: &str)
 /// The stage, the API or the path does not exist.
 pub(super) fn forbidden() -> Answer {
     error(StatusCode::FORBIDDEN, "ForbiddenException", "Forbidden")
+}
+
+/// More connect than the account or the stage takes.
+pub(super) fn too_many_requests() -> Answer {
+    error(StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", "Too Many Requests")
 }
 
 /// An answer of this content type.

@@ -6,7 +6,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header, request::Parts};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::{
@@ -18,17 +18,23 @@ use tokio_tungstenite::{
 };
 
 use super::{
-    Answer, Shared,
+    Answer, Shared, authorizer,
     connection::{self, Ended},
-    event::{self, ConnectionContext},
+    event::{self, ConnectionContext, UpgradeRequest},
     ids,
     reply::{self, ErrorFrame, ProxyReply},
+    spelling::Spelling,
 };
 
 /// Bytes that a connection reads at once; the default of 128 KB is what most of an idle connection's memory would be.
 const READ_BUFFER_BYTES: usize = 4096;
 
-pub(super) async fn answer(mut request: Request<Incoming>, peer: SocketAddr, shared: Arc<Shared>) -> Answer {
+pub(super) async fn answer(
+    mut request: Request<Incoming>,
+    spelling: Spelling,
+    peer: SocketAddr,
+    shared: Arc<Shared>,
+) -> Answer {
     let header_bytes: usize = request.headers().values().map(HeaderValue::len).sum();
     if request.uri().path_and_query().is_some_and(|target| target.as_str().len() > shared.limits.url_bytes_max) {
         return reply::empty(StatusCode::URI_TOO_LONG);
@@ -39,22 +45,39 @@ pub(super) async fn answer(mut request: Request<Incoming>, peer: SocketAddr, sha
     let Some(key) = websocket_key(request.method(), request.headers()) else {
         return reply::empty(StatusCode::UPGRADE_REQUIRED);
     };
+    if !shared.throttles.take_connection() {
+        return reply::too_many_requests();
+    }
     let accept_key = derive_accept_key(key.as_bytes());
     let user_agent = request.headers().get(header::USER_AGENT);
-    let context = ConnectionContext {
+    let mut context = ConnectionContext {
         connection_id: ids::connection_id(),
         connected_at_ms: event::now_ms(),
         source_ip: peer.ip(),
         user_agent: user_agent.and_then(|value| value.to_str().ok()).map(str::to_owned),
+        authorizer: None,
+        access_key_id: None,
     };
-    let accepted = match connect(&shared, &context, &request).await {
+    let upgrade = hyper::upgrade::on(&mut request);
+    let (head, _) = request.into_parts();
+    let accepted = match admit(&shared, &mut context, &head, &spelling).await {
         Ok(accepted) => accepted,
         Err(refusal) => return refusal,
     };
     tracing::info!(connection_id = context.connection_id, "connected");
-    let upgrade = hyper::upgrade::on(&mut request);
     connection::open(context, Arc::clone(&shared), move |shared| websocket(upgrade, shared));
     switching_protocols(&accept_key, accepted.and_then(|reply| reply.sub_protocol).as_deref())
+}
+
+/// Asks who may refuse the browser: the authorizer first, then `$connect`.
+async fn admit(
+    shared: &Arc<Shared>,
+    context: &mut ConnectionContext,
+    head: &Parts,
+    spelling: &Spelling,
+) -> Result<Option<ProxyReply>, Answer> {
+    authorizer::authorize(shared, context, head, spelling).await?;
+    connect(shared, context, UpgradeRequest { uri: &head.uri, headers: &head.headers, spelling }).await
 }
 
 /// The key of a request that asks for a WebSocket of version 13.
@@ -74,10 +97,10 @@ fn websocket_key<'a>(method: &Method, headers: &'a HeaderMap) -> Option<&'a Head
 async fn connect(
     shared: &Arc<Shared>,
     context: &ConnectionContext,
-    request: &Request<Incoming>,
+    upgrade: UpgradeRequest<'_>,
 ) -> Result<Option<ProxyReply>, Answer> {
     let Some(route) = shared.api.routes.get("$connect") else { return Ok(None) };
-    let event = event::connect(&shared.api, context, request.uri(), request.headers());
+    let event = event::connect(&shared.api, context, upgrade);
     let reply = connection::invoke(&shared.limits, route, event.json).await;
     match reply.map(|reply| ProxyReply::read(&reply)) {
         Ok(Some(reply)) if reply.status.is_success() => Ok(Some(reply)),

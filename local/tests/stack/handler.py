@@ -1,0 +1,82 @@
+"""A Lambda function of any trigger, on nothing but the standard library: it does what the event tells it to.
+
+A WebSocket message names an `action`; a batch of records does what the items' `do` says. Every batch is a line of the
+file in the variable `SEEN`.
+"""
+
+import json
+import os
+import sys
+import time
+import urllib.request
+
+RUNTIME = f"http://{os.environ['AWS_LAMBDA_RUNTIME_API']}/2018-06-01/runtime"
+served = 0
+
+
+def post(path, body):
+    request = urllib.request.Request(f"{RUNTIME}/{path}", data=json.dumps(body).encode(), method="POST")
+    urllib.request.urlopen(request).read()
+
+
+def fail(request_id):
+    post(f"invocation/{request_id}/error", {"errorMessage": "no", "errorType": "Oops"})
+
+
+def wait_for(path):
+    while not os.path.exists(path):
+        time.sleep(0.005)
+
+
+def serve_message(request_id, event):
+    action = json.loads(event["body"])["action"] if "body" in event else "connect"
+    if action == "exit":
+        os._exit(7)
+    if action == "hang":
+        time.sleep(3600)
+    if action == "raise":
+        fail(request_id)
+    elif action == "malformed":
+        post(f"invocation/{request_id}/response", "no proxy reply")
+    else:
+        if action == "wait":
+            wait_for(os.environ["MAY_GO_ON"])
+        told = {"served": served, "environment": dict(os.environ)}
+        post(f"invocation/{request_id}/response", {"statusCode": 200, "body": json.dumps(told)})
+
+
+def serve_batch(request_id, event):
+    records = event["Records"]
+    items = [record["dynamodb"].get("NewImage", record["dynamodb"]["Keys"]) for record in records]
+    with open(os.environ["SEEN"], "a", encoding="utf-8") as seen:
+        seen.write(json.dumps({"items": [item["k"]["S"] for item in items], "records": records}) + "\n")
+    wanted = {item["do"]["S"]: record for item, record in zip(items, records) if "do" in item}
+    if "exit" in wanted:
+        os._exit(7)
+    if "wait" in wanted:
+        wait_for(os.environ["MAY_GO_ON"])
+    if "raise" in wanted:
+        fail(request_id)
+    elif "reply" in os.environ:
+        post(f"invocation/{request_id}/response", json.loads(os.environ["reply"]))
+    else:
+        failures = [record["dynamodb"]["SequenceNumber"] for do, record in wanted.items() if do.startswith("report")]
+        reply = {"batchItemFailures": [{"itemIdentifier": number} for number in failures]}
+        post(f"invocation/{request_id}/response", reply)
+
+
+if os.environ.get("init") == "error":
+    post("init/error", {"errorMessage": "no", "errorType": "Runtime.NoConfig"})
+    sys.exit(1)
+if os.environ.get("init") == "exit":
+    sys.exit(3)
+
+while True:
+    with urllib.request.urlopen(f"{RUNTIME}/invocation/next") as invocation:
+        request_id = invocation.headers["Lambda-Runtime-Aws-Request-Id"]
+        event = json.load(invocation)
+    served += 1
+    if "Records" in event:
+        serve_batch(request_id, event)
+    else:
+        serve_message(request_id, event)

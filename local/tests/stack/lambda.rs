@@ -1,0 +1,156 @@
+//! Functions: served, replaced when they break, bounded in time and number.
+
+use std::{fs, time::Duration};
+
+use futures_util::{SinkExt, StreamExt};
+use local::{Stack, StackOptions};
+use serde_json::{Value, json};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
+
+use crate::rig::{Mapped, PATIENCE, options, template};
+
+const FAILED: &str = "Internal server error";
+
+struct Browser(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Browser {
+    async fn connect(stack: &Stack) -> Self {
+        Self(timeout(PATIENCE, connect_async(stack.websocket_url())).await.unwrap().unwrap().0)
+    }
+
+    async fn send(&mut self, action: &str) {
+        self.0.send(Message::text(json!({"action": action}).to_string())).await.unwrap();
+    }
+
+    async fn json(&mut self) -> Value {
+        let answer = timeout(PATIENCE, self.0.next()).await.unwrap().unwrap().unwrap();
+        serde_json::from_str(answer.to_text().unwrap()).unwrap()
+    }
+
+    async fn ask(&mut self, action: &str) -> Value {
+        self.send(action).await;
+        self.json().await
+    }
+}
+
+fn function(more: Value) -> Value {
+    let mut function = json!({"Handler": "any", "Timeout": 20});
+    function.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    function
+}
+
+#[tokio::test]
+async fn a_function_of_any_language_is_served_and_replaced_when_it_breaks() {
+    let stack = Stack::start(options(template(function(json!({"Timeout": 1})), None))).await.unwrap();
+    assert!(stack.websocket_url().ends_with("/dev"));
+    let mut browser = Browser::connect(&stack).await;
+    // A process that broke is replaced, one that only reported an error serves on.
+    let asked = [
+        ("ok", Some(2)),
+        ("raise", None),
+        ("ok", Some(4)),
+        ("malformed", None),
+        ("exit", None),
+        ("ok", Some(1)),
+        ("hang", None),
+        ("ok", Some(1)),
+    ];
+    for (action, served) in asked {
+        let answer = browser.ask(action).await;
+        match served {
+            Some(served) => assert_eq!(answer["served"], served, "{action}"),
+            None => assert_eq!(answer["message"], FAILED, "{action}"),
+        }
+    }
+    drop(browser);
+    stack.stop().await;
+}
+
+#[tokio::test]
+async fn a_function_has_the_templates_variables_and_the_platforms() {
+    let variables = json!({"Variables": {"MINE": {"Ref": "Stage"}, "AWS_REGION": "mars", "_HANDLER": "mine"}});
+    let function = function(json!({"Environment": variables, "MemorySize": 256, "FunctionName": "named"}));
+    let stack = Stack::start(options(template(function, None))).await.unwrap();
+    let environment = Browser::connect(&stack).await.ask("ok").await["environment"].clone();
+    let expected = [
+        ("MINE", "dev"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+        ("_HANDLER", "any"),
+        ("AWS_LAMBDA_FUNCTION_NAME", "named"),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/named"),
+        ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
+        ("AWS_ACCESS_KEY_ID", "local"),
+        ("AWS_SECRET_ACCESS_KEY", "local"),
+        ("TZ", ":UTC"),
+    ];
+    for (name, value) in expected {
+        assert_eq!(environment[name], value, "{name}");
+    }
+    assert!(environment["AWS_LAMBDA_RUNTIME_API"].as_str().unwrap().starts_with("127.0.0.1:"));
+    assert!(environment.get("AWS_EXECUTION_ENV").is_none(), "it is not set for provided.*");
+    assert!(environment.get("CARGO").is_none(), "nothing of this process is inherited");
+    stack.stop().await;
+}
+
+#[tokio::test]
+async fn several_sandboxes_serve_at_a_time_and_beyond_the_reserved_concurrency_an_invocation_is_throttled() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let may_go_on = folder.path().join("may-go-on");
+    let environment = json!({"Variables": {"MAY_GO_ON": may_go_on.to_str().unwrap()}});
+    for (reserved, throttled) in [(None, 0), (Some(2), 2)] {
+        fs::remove_file(&may_go_on).ok();
+        let mut function = function(json!({"Environment": environment}));
+        if let Some(reserved) = reserved {
+            function["ReservedConcurrentExecutions"] = json!(reserved);
+        }
+        let stack = Stack::start(options(template(function, None))).await.unwrap();
+        let mut browser = Browser::connect(&stack).await;
+        for _ in 0..4 {
+            browser.send("wait").await;
+        }
+        for _ in 0..throttled {
+            assert_eq!(browser.json().await["message"], FAILED);
+        }
+        fs::write(&may_go_on, "").unwrap();
+        for _ in throttled..4 {
+            assert!(browser.json().await["served"].is_u64());
+        }
+        stack.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_come_up_is_an_error_to_the_caller() {
+    for init in ["error", "exit"] {
+        let environment = json!({"Variables": {"init": init}});
+        let stack = Stack::start(options(template(function(json!({"Environment": environment})), None))).await.unwrap();
+        let refused = connect_async(stack.websocket_url()).await.unwrap_err().to_string();
+        assert!(refused.contains("502"), "{init}: {refused}");
+        stack.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn without_authorization_whoever_comes_is_let_in() {
+    let mut template = template(function(json!({})), None);
+    template["Resources"]["Connect"]["Properties"]["AuthorizationType"] = json!("AWS_IAM");
+    let stack = Stack::start(options(template.clone())).await.unwrap();
+    assert!(connect_async(stack.websocket_url()).await.unwrap_err().to_string().contains("403"));
+    stack.stop().await;
+    let stack = Stack::start(StackOptions { authorizes: false, ..options(template) }).await.unwrap();
+    Browser::connect(&stack).await;
+    stack.stop().await;
+}
+
+#[tokio::test]
+async fn a_time_out_in_the_middle_of_a_batch_is_a_failure_of_the_batch() {
+    let mapped = Mapped::start(json!({"BatchSize": 1, "MaximumRetryAttempts": 0})).await;
+    mapped.put(&[("1", "exit")]).await;
+    assert_eq!(mapped.failure().await["requestContext"]["approximateInvokeCount"], 1);
+    assert_eq!(mapped.batches(1).await.len(), 1);
+    timeout(Duration::from_secs(20), mapped.stack.stop()).await.unwrap();
+}
