@@ -58,9 +58,19 @@ pub enum ChangeFeed {
 #[must_use]
 pub fn tables(change_feed: ChangeFeed) -> Database {
     let database = Database::memory().unwrap();
+    for request in create_requests(change_feed) {
+        database.create_table(serde_json::from_value(request).unwrap()).unwrap();
+    }
+    database
+}
+
+/// The template's tables, as `CreateTable` takes them.
+#[must_use]
+pub fn create_requests(change_feed: ChangeFeed) -> Vec<Value> {
     let template: Value = serde_json::from_str(TEMPLATE).unwrap();
     let resources = template["Resources"].as_object().unwrap().values();
-    for table in resources.filter(|resource| resource["Type"] == "AWS::DynamoDB::Table") {
+    let tables = resources.filter(|resource| resource["Type"] == "AWS::DynamoDB::Table");
+    let request = |table: &Value| {
         let properties = &table["Properties"];
         let mut request = json!({"BillingMode": "PAY_PER_REQUEST"});
         for name in PROPERTIES {
@@ -72,7 +82,7 @@ pub fn tables(change_feed: ChangeFeed) -> Database {
         if change_feed == ChangeFeed::On && view.is_string() {
             request["StreamSpecification"] = json!({"StreamEnabled": true, "StreamViewType": view});
         }
-        database.create_table(serde_json::from_value(request).unwrap()).unwrap();
-    }
-    database
+        request
+    };
+    tables.map(request).collect()
 }

@@ -13,6 +13,7 @@
     reason = "a harness that cannot go on has failed the test"
 )]
 
+pub mod aws_json;
 pub mod browser;
 pub mod counted;
 pub mod engine;

@@ -11,11 +11,9 @@ use std::{
     sync::OnceLock,
 };
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::Request;
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::Value;
+
+use crate::aws_json::call;
 
 /// A running `foldcast up`; it is killed when it is dropped.
 pub struct Stack {
@@ -126,19 +124,7 @@ impl Stack {
 
     /// Calls DynamoDB as a foreign producer does, and gives its answer.
     pub async fn dynamodb(&self, operation: &str, request: &Value) -> Value {
-        let call = Request::post(&self.dynamodb_url)
-            .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
-            .header("content-type", "application/x-amz-json-1.0")
-            .header("authorization", "AWS4-HMAC-SHA256 Credential=local/20261124/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0")
-            .header("x-amz-date", "20261124T000000Z")
-            .body(Full::<Bytes>::from(request.to_string()))
-            .unwrap();
-        let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-        let answer = client.request(call).await.unwrap();
-        let status = answer.status();
-        let body = answer.into_body().collect().await.unwrap().to_bytes();
-        assert!(status.is_success(), "{operation}: {}", String::from_utf8_lossy(&body));
-        serde_json::from_slice(&body).unwrap()
+        call(&self.dynamodb_url, "local", &format!("DynamoDB_20120810.{operation}"), request).await
     }
 
     /// A command of `foldcast` on this stack, that was not started.

@@ -9,13 +9,11 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::Request;
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use local::{Command, Data, Faults, Stack, StackOptions, websocket_api::Limits};
 use serde_json::{Value, json};
 use tokio::time::timeout;
+
+use crate::aws_json::call;
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -130,7 +128,7 @@ impl Mapped {
 
     /// Calls DynamoDB.
     pub(crate) async fn dynamodb(&self, operation: &str, request: &Value) -> Value {
-        call(&self.stack.dynamodb_url(), &format!("DynamoDB_20120810.{operation}"), request).await
+        call(&self.stack.dynamodb_url(), "local", &format!("DynamoDB_20120810.{operation}"), request).await
     }
 
     /// The batches that the function has seen.
@@ -165,7 +163,7 @@ impl Mapped {
         let queue = json!({"QueueUrl": "http://localhost/000000000000/failures", "VisibilityTimeout": 600});
         let received = async {
             loop {
-                let answer = call(origin, "AmazonSQS.ReceiveMessage", &queue).await;
+                let answer = call(origin, "local", "AmazonSQS.ReceiveMessage", &queue).await;
                 if let Some(message) = answer["Messages"].as_array().and_then(|messages| messages.first()) {
                     return serde_json::from_str(message["Body"].as_str().unwrap()).unwrap();
                 }
@@ -174,23 +172,4 @@ impl Mapped {
         };
         timeout(PATIENCE, received).await.unwrap()
     }
-}
-
-async fn call(url: &str, target: &str, request: &Value) -> Value {
-    let call = Request::post(url)
-        .header("x-amz-target", target)
-        .header("content-type", "application/x-amz-json-1.0")
-        .header(
-            "authorization",
-            "AWS4-HMAC-SHA256 Credential=local/20261124/us-east-1/any/aws4_request, SignedHeaders=host, Signature=0",
-        )
-        .header("x-amz-date", "20261124T000000Z")
-        .body(Full::<Bytes>::from(request.to_string()))
-        .unwrap();
-    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-    let answer = timeout(PATIENCE, client.request(call)).await.unwrap().unwrap();
-    let status = answer.status();
-    let body = answer.into_body().collect().await.unwrap().to_bytes();
-    assert!(status.is_success(), "{target}: {}", String::from_utf8_lossy(&body));
-    serde_json::from_slice(&body).unwrap_or_default()
 }

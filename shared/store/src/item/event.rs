@@ -12,18 +12,22 @@ use super::{BrokenItem, Item, NotStorable, json, key_text, number, size, text};
 /// The table's key.
 pub const KEY: [&str; 2] = ["orderId", "version"];
 
+/// The attributes of the item's entry in the index `order_events_by_ref`, which projects the keys alone.
+const BY_REF: [&str; 3] = ["orderId", "ref", "version"];
+
 /// The item of an event.
 ///
 /// # Errors
 /// [`NotStorable`] says which of DynamoDB's limits the event passes.
 pub fn to_item(event: &Event, version: Version) -> Result<Item, NotStorable> {
-    size::checked(Item::from([
+    let item = Item::from([
         ("orderId".to_owned(), AttributeValue::S(event.order_id().as_str().to_owned())),
         ("version".to_owned(), AttributeValue::N(version.to_string())),
         ("ref".to_owned(), AttributeValue::S(event.event_ref.to_string())),
         ("ts".to_owned(), AttributeValue::N(event.ts_us.to_string())),
         ("data".to_owned(), json::to_map(event.data.fields())?),
-    ]))
+    ]);
+    size::checked_with_index(item, &BY_REF)
 }
 
 /// The event of an item.

@@ -2,7 +2,7 @@
 //!
 //! Owns: DynamoDB's rules of counting, so that what is too large is refused before it is sent.
 //! Must not know: what the item means.
-//! Source: DynamoDB developer guide, "DynamoDB item sizes and formats".
+//! Source: DynamoDB developer guide, "DynamoDB item sizes and formats" and "Item size" of local secondary indexes.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::limits::ITEM_BYTES_MAX;
@@ -15,7 +15,15 @@ const ENTRY_BYTES: usize = 1;
 
 /// Passes an item on, unless it is larger than DynamoDB takes.
 pub(super) fn checked(item: Item) -> Result<Item, NotStorable> {
-    let bytes = item.iter().map(|(name, value)| name.len() + value_bytes(value)).sum();
+    checked_with_index(item, &[])
+}
+
+/// The same for a table with a local secondary index: the item's entry there, with these attributes, counts too.
+pub(super) fn checked_with_index(item: Item, index: &[&str]) -> Result<Item, NotStorable> {
+    let attribute_bytes = |name: &str, value: &AttributeValue| name.len() + value_bytes(value);
+    let own: usize = item.iter().map(|(name, value)| attribute_bytes(name, value)).sum();
+    let entry: usize = index.iter().filter_map(|name| Some(attribute_bytes(name, item.get(*name)?))).sum();
+    let bytes = own + entry;
     if bytes > ITEM_BYTES_MAX { Err(NotStorable::TooLarge { bytes }) } else { Ok(item) }
 }
 
@@ -54,6 +62,18 @@ mod tests {
         let item = |bytes: usize| Item::from([("a".to_owned(), AttributeValue::S("x".repeat(bytes)))]);
         assert!(checked(item(ITEM_BYTES_MAX - 1)).is_ok());
         assert_eq!(checked(item(ITEM_BYTES_MAX)), Err(NotStorable::TooLarge { bytes: ITEM_BYTES_MAX + 1 }));
+    }
+
+    #[test]
+    fn an_entry_of_a_local_secondary_index_counts_too() {
+        let item = |bytes: usize| {
+            let key = ("k".to_owned(), AttributeValue::S("key".into()));
+            Item::from([key, ("a".to_owned(), AttributeValue::S("x".repeat(bytes)))])
+        };
+        let largest = ITEM_BYTES_MAX - 5 - 4;
+        assert!(checked_with_index(item(largest), &["k", "absent"]).is_ok());
+        let bytes = ITEM_BYTES_MAX + 1;
+        assert_eq!(checked_with_index(item(largest + 1), &["k", "absent"]), Err(NotStorable::TooLarge { bytes }));
     }
 
     #[test]

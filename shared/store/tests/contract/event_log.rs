@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use domain::{LoggedEvent, Version};
-use dynoxide::actions::delete_item::DeleteItemRequest;
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 use store::event_log::{AppendError, ReadError};
 
-use crate::{engine::Engine, event, open, order};
+use crate::{engine::ChangeFeed, event, open, order, tables::Tables};
 
 const ALL: std::ops::RangeInclusive<Version> = Version::FIRST..=Version::new(u64::MAX);
 
@@ -18,7 +17,7 @@ fn versions(log: &[LoggedEvent]) -> Vec<u64> {
 
 #[tokio::test]
 async fn an_append_takes_the_next_version_and_a_ref_is_appended_once() {
-    let store = &open(&Engine::start().await);
+    let store = &open().await;
     for (event_ref, version, was_there) in [(30, 1, false), (10, 2, false), (30, 1, true), (20, 3, false)] {
         let appended = store.event_log.append(&event("o", event_ref, &json!({})), None).await.unwrap();
         assert_eq!((appended.version.get(), appended.was_there), (version, was_there), "ref {event_ref}");
@@ -33,7 +32,7 @@ async fn an_append_takes_the_next_version_and_a_ref_is_appended_once() {
 
 #[tokio::test]
 async fn an_append_behind_the_head_goes_to_the_end() {
-    let store = &open(&Engine::start().await);
+    let store = &open().await;
     for event_ref in 1..=3 {
         store.event_log.append(&event("o", event_ref, &json!({})), None).await.unwrap();
     }
@@ -45,7 +44,7 @@ async fn an_append_behind_the_head_goes_to_the_end() {
 
 #[tokio::test]
 async fn producers_that_race_end_with_every_event_once() {
-    let store = &open(&Engine::start().await);
+    let store = &open().await;
     // 50 producers, each with 4 events of its own and one that all of them send.
     let producers = (0..50_u64).map(|producer| async move {
         for event_ref in [producer * 10 + 1, 999, producer * 10 + 2, producer * 10 + 3, producer * 10 + 4] {
@@ -61,7 +60,7 @@ async fn producers_that_race_end_with_every_event_once() {
 
 #[tokio::test]
 async fn a_log_of_many_pages_is_read_whole() {
-    let store = &open(&Engine::start().await);
+    let store = &open().await;
     let large = json!({"note": "x".repeat(300_000)});
     for event_ref in 1..=9 {
         store.event_log.append(&event("o", event_ref, &large), None).await.unwrap();
@@ -81,20 +80,20 @@ async fn a_log_of_many_pages_is_read_whole() {
 
 #[tokio::test]
 async fn a_hole_in_the_log_is_an_error_and_never_skipped() {
-    let engine = Engine::start().await;
-    let store = &open(&engine);
+    let tables = Tables::make(ChangeFeed::Off).await;
+    let store = &tables.store;
     for event_ref in 1..=3 {
         store.event_log.append(&event("o", event_ref, &json!({})), None).await.unwrap();
     }
     let second = json!({"TableName": "order_stream", "Key": {"orderId": {"S": "o"}, "version": {"N": "2"}}});
-    engine.database.delete_item(serde_json::from_value::<DeleteItemRequest>(second).unwrap()).unwrap();
+    tables.dynamodb("DeleteItem", &second).await;
     let read = store.event_log.range(&order("o"), ALL).await;
     assert!(matches!(read, Err(ReadError::Hole { missing, .. }) if missing == Version::new(2)), "{read:?}");
 }
 
 #[tokio::test]
 async fn what_is_appended_is_what_is_read() {
-    let store = &open(&Engine::start().await);
+    let store = &open().await;
     let deep = (0..30).fold(json!(1), |inner, _| json!([inner]));
     let data = json!({
         "whole": 9_007_199_254_740_993_u64, "gone": null, "empty": "", "yes": true, "list": [1, [], {}, "é\u{1}𝄞"],
@@ -111,7 +110,7 @@ async fn what_is_appended_is_what_is_read() {
 
 #[tokio::test]
 async fn an_event_at_dynamodbs_limit_is_appended_and_one_byte_more_is_refused() {
-    let store = &open(&Engine::start().await);
+    let store = &open().await;
     let with_note = |bytes: usize| event("o", 1, &json!({"note": "x".repeat(bytes)}));
     let largest = (400_000..409_600).rev().find(|bytes| store::event_log::check(&with_note(*bytes)).is_ok()).unwrap();
     let refused = store.event_log.append(&with_note(largest + 1), None).await;

@@ -1,23 +1,28 @@
-//! The promises of each table, on the embedded engine over HTTP.
+//! The promises of each table, over HTTP: on the embedded engine, or on Amazon's DynamoDB Local.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
 #[expect(unreachable_pub, reason = "the harness of the crate `tests`, where it is public")]
+#[path = "../../../../tests/src/aws_json.rs"]
+mod aws_json;
+mod change_feed;
+#[expect(dead_code, unreachable_pub, reason = "the harness of the crate `tests`, where all of it is used")]
 #[path = "../../../../tests/src/engine.rs"]
 mod engine;
 mod event_log;
 mod projections;
 mod subscriptions;
+mod tables;
 
 use domain::{Event, EventData, EventRef, OrderId};
-use engine::{Engine, variables};
+use engine::ChangeFeed;
 use serde_json::{Value, json};
-use store::{Store, aws::sdk_config};
+use store::Store;
+use tables::Tables;
 
-/// The tables of an engine.
-fn open(engine: &Engine) -> Store {
-    let var = variables(engine.url.clone());
-    Store::from_vars(&sdk_config(&var).unwrap(), &var).unwrap()
+/// Empty tables.
+async fn open() -> Store {
+    Tables::make(ChangeFeed::Off).await.store
 }
 
 fn order(id: &str) -> OrderId {

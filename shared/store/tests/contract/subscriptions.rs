@@ -3,7 +3,7 @@
 use domain::{ConnectionId, PrincipalId, Subscription};
 use store::{Connection, forget};
 
-use crate::{engine::Engine, open, order};
+use crate::{open, order};
 
 fn subscription(order_id: &str, connection_id: &str) -> Subscription {
     Subscription {
@@ -16,7 +16,7 @@ fn subscription(order_id: &str, connection_id: &str) -> Subscription {
 
 #[tokio::test]
 async fn every_subscriber_of_an_order_is_found_over_all_pages() {
-    let store = &open(&Engine::start().await);
+    let store = &open().await;
     let mut expected: Vec<Subscription> =
         (0..1_200).map(|number| subscription("o", &format!("c{number:04}="))).collect();
     for subscription in expected.iter().chain([&subscription("p", "c0000=")]) {
@@ -31,7 +31,7 @@ async fn every_subscriber_of_an_order_is_found_over_all_pages() {
 
 #[tokio::test]
 async fn a_forgotten_connection_leaves_nothing_and_nobody_else_notices() {
-    let store = &open(&Engine::start().await);
+    let store = &open().await;
     let (gone, stays) = (ConnectionId::new("gone="), ConnectionId::new("stays="));
     for connection_id in [&gone, &stays] {
         let principal_id = PrincipalId::from_authorizer(None);
