@@ -1,6 +1,6 @@
 //! The step of the foreign clients: programs of others against the local stack.
 //!
-//! Owns: a Python environment under `target/` with the pinned packages, and running the tests with it.
+//! Owns: a Python environment under `target/` with the pinned packages, and running the tests with it and with Node.
 //! Must not know: what the tests ask.
 //! Source: tests/foreign/.
 
@@ -12,19 +12,26 @@ use std::{
 use anyhow::{Context as _, bail};
 
 use crate::{
+    npm::{install, npm},
     root,
     step::{self, program},
     tally::Tally,
 };
 
-const TESTS: &str = "tests/foreign";
+const PYTHON: &str = "tests/foreign/python";
+const JAVASCRIPT: &str = "tests/foreign/javascript";
 
 /// Runs them against this binary.
 pub(crate) fn test(foldcast: &Path) -> anyhow::Result<Tally> {
-    let python = environment()?;
-    let mut command = program(python, &["-B", "-m", "unittest", "discover", "-v", "-s", TESTS]);
-    command.env("FOLDCAST_BINARY", foldcast);
-    step::run_tests("foreign clients", command)
+    let mut tally = Tally::default();
+    let mut python = program(environment()?, &["-B", "-m", "unittest", "discover", "-v", "-s", PYTHON]);
+    python.env("FOLDCAST_BINARY", foldcast);
+    tally += step::run_tests("foreign clients in Python", python)?;
+    install(JAVASCRIPT)?;
+    let mut javascript = npm(JAVASCRIPT, &["test"]);
+    javascript.env("FOLDCAST_BINARY", foldcast);
+    tally += step::run_tests("foreign clients in JavaScript", javascript)?;
+    Ok(tally)
 }
 
 /// The Python of an environment that holds the required packages and no others.
@@ -32,7 +39,7 @@ fn environment() -> anyhow::Result<PathBuf> {
     let folder = root().join("target/foreign-venv");
     let python = folder.join("bin/python");
     let installed = folder.join("requirements.txt");
-    let required = root().join(TESTS).join("requirements.txt");
+    let required = root().join(PYTHON).join("requirements.txt");
     let wanted = fs::read(&required).with_context(|| format!("cannot read {}", required.display()))?;
     if fs::read(&installed).is_ok_and(|installed| installed == wanted) && works(&python) {
         return Ok(python);

@@ -4,8 +4,10 @@
 //! Must not know: the product.
 //! Source: README.md, "Two commands".
 
+mod dynamodb_local;
 mod foreign;
 mod infra;
+mod npm;
 mod rust;
 mod step;
 mod tally;
@@ -23,7 +25,11 @@ use tally::Tally;
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Command {
     /// Set up what the tests need and run them all
-    Test,
+    Test {
+        /// Run the contract tests of the tables alone, on Amazon's DynamoDB Local (needs Java 17 and Maven)
+        #[arg(long)]
+        dynamodb_local: bool,
+    },
     /// Write infra/template.json from the CDK code
     Template {
         /// Write nothing: fail if the file is stale
@@ -34,7 +40,8 @@ enum Command {
 
 fn main() -> ExitCode {
     let done = match Command::parse() {
-        Command::Test => test(),
+        Command::Test { dynamodb_local: false } => test(),
+        Command::Test { dynamodb_local: true } => dynamodb_local::test().map(close),
         Command::Template { check } => infra::template(check),
     };
     match done {

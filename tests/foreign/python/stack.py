@@ -1,5 +1,6 @@
 """The local stack as a foreign client finds it: a process with three addresses and one pair of keys."""
 
+import json
 import os
 import queue
 import subprocess
@@ -20,13 +21,20 @@ COMMAND_SECONDS_MAX = 120
 
 
 class Stack:
-    """One `foldcast up`, in memory and on free ports; it ends with the block."""
+    """One `foldcast up`, in memory and on free ports, with these numbers of API Gateway; it ends with the block."""
+
+    def __init__(self, limits=None):
+        self._limits = limits or {}
 
     def __enter__(self):
         self._folder = tempfile.TemporaryDirectory(prefix="foldcast-foreign-")
         self._log = open(os.path.join(self._folder.name, "log"), "w+", encoding="utf-8")
+        limits = os.path.join(self._folder.name, "limits.json")
+        with open(limits, "w", encoding="utf-8") as file:
+            json.dump(self._limits, file)
+        flags = ["--ephemeral", "--port", "0", "--dynamodb-port", "0", "--limits", limits]
         self._process = subprocess.Popen(
-            [os.environ["FOLDCAST_BINARY"], "up", "--ephemeral", "--port", "0", "--dynamodb-port", "0"],
+            [os.environ["FOLDCAST_BINARY"], "up", *flags],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._log,

@@ -114,6 +114,29 @@ class ForeignClients(unittest.TestCase):
         browser.send('{"action":"ping"}')
         self.assertEqual(self.receive(browser), {"type": "pong"})
 
+    def test_boto3_raises_its_typed_exceptions(self):
+        browser = self.browser()
+        connection_id = self.connection_id()
+        management = self.stack.client("apigatewaymanagementapi")
+        with self.assertRaises(management.exceptions.PayloadTooLargeException) as too_large:
+            management.post_to_connection(ConnectionId=connection_id, Data=b"x" * 131_073)
+        self.assertEqual(status(too_large.exception), 413)
+        self.stack.management_url = self.stack.management_url.rsplit("/", 1)[0] + "/elsewhere"
+        elsewhere = self.stack.client("apigatewaymanagementapi")
+        with self.assertRaises(elsewhere.exceptions.ForbiddenException) as forbidden:
+            elsewhere.post_to_connection(ConnectionId=connection_id, Data=b"never seen")
+        self.assertEqual(status(forbidden.exception), 403)
+
+        browser.send('{"action":"ping"}')
+        self.assertEqual(self.receive(browser), {"type": "pong"})
+
+    def test_boto3_is_throttled_beyond_the_accounts_quota(self):
+        stack = self.enter(Stack({"requests_burst_max": 1, "requests_per_second_max": 0}))
+        management = stack.client("apigatewaymanagementapi")
+        for error in [management.exceptions.GoneException, management.exceptions.LimitExceededException]:
+            with self.assertRaises(error):
+                management.post_to_connection(ConnectionId="L0SM9cOFvHcCIhw=", Data=b"nobody")
+
     def test_boto3_receives_what_cannot_be_folded_from_the_failure_queue(self):
         poison = {"orderId": {"S": "guid_123"}, "version": {"N": "1"}, "ref": {"S": "no ref"}}
         self.stack.client("dynamodb").put_item(TableName="order_stream", Item=poison)
