@@ -6,6 +6,7 @@ mod tidy {
     mod licences;
     mod links;
     mod manifests;
+    mod named_tests;
     mod repository;
     mod sources;
     mod spdx;

@@ -6,6 +6,7 @@ mod append;
 mod faults;
 mod large;
 mod messages;
+mod own_application;
 mod pipeline;
 mod poison;
 mod power_cut;

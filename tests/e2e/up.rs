@@ -6,7 +6,7 @@ use std::{
 };
 
 use tempfile::TempDir;
-use tests::stack::{Data, Stack, binary};
+use tests::stack::{Data, Stack, binary, root};
 
 fn up(args: &[&str]) -> Output {
     Command::new(binary()).arg("up").args(args).output().unwrap()
@@ -36,6 +36,22 @@ fn a_port_in_use_a_bad_flag_or_a_broken_template_is_one_line() {
         std::fs::write(&file, text).unwrap();
         assert_refused(&up(&broken), "template");
     }
+}
+
+#[test]
+fn a_function_without_a_program_and_limits_that_are_none_are_one_line() {
+    let template = root().join("local/examples/echo/template.json");
+    let template = ["--ephemeral", "--port", "0", "--dynamodb-port", "0", "--template", template.to_str().unwrap()];
+    assert_refused(&up(&template), "--function Echo=FILE");
+    assert_refused(&up(&[&template[..], &["--function", "Echo"]].concat()), "NAME=FILE");
+    assert_refused(
+        &up(&[&template[..], &["--function", "Echo=nothing/here"]].concat()),
+        "there is no file nothing/here",
+    );
+    let folder = TempDir::new().unwrap();
+    let limits = folder.path().join("limits.json");
+    std::fs::write(&limits, r#"{"idle": 1}"#).unwrap();
+    assert_refused(&up(&["--ephemeral", "--limits", limits.to_str().unwrap()]), "unknown field `idle`");
 }
 
 #[test]

@@ -55,8 +55,14 @@ impl Stack {
     pub fn start_with_faults(script: &Value) -> Self {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(script.to_string().as_bytes()).unwrap();
+        Self::start_with(&["--faults", file.path().to_str().unwrap()])
+    }
+
+    /// Starts a stack in memory with these flags.
+    #[must_use]
+    pub fn start_with(flags: &[&str]) -> Self {
         let mut command = up(Data::Ephemeral);
-        command.args(["--port", "0", "--dynamodb-port", "0", "--faults"]).arg(file.path());
+        command.args(["--port", "0", "--dynamodb-port", "0"]).args(flags);
         Self::ready(command)
     }
 
@@ -164,12 +170,27 @@ fn up(data: Data<'_>) -> Command {
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        let build =
-            Command::new(env!("CARGO")).args(["build", "--quiet", "--bin", "foldcast"]).current_dir(root()).status();
-        assert!(build.unwrap().success(), "foldcast builds");
-        let test = std::env::current_exe().unwrap();
-        test.ancestors().find_map(|folder| Some(folder.join("foldcast")).filter(|file| file.is_file())).unwrap()
+        build(&["--bin", "foldcast"]);
+        built("foldcast")
     })
+}
+
+/// The program of the example `echo`, somebody else's application.
+#[must_use]
+pub fn echo() -> PathBuf {
+    build(&["-p", "local", "--example", "echo"]);
+    built("examples/echo")
+}
+
+fn build(what: &[&str]) {
+    let built = Command::new(env!("CARGO")).args(["build", "--quiet"]).args(what).current_dir(root()).status();
+    assert!(built.unwrap().success(), "{what:?} builds");
+}
+
+/// A file of the folder that this test was built into.
+fn built(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    test.ancestors().find_map(|folder| Some(folder.join(name)).filter(|file| file.is_file())).unwrap()
 }
 
 /// The checkout.

@@ -7,11 +7,13 @@ use super::repository::{Source, assert_none, file_name, files, source, sources_e
 const INHERITED: [&str; 5] = ["version", "edition", "rust-version", "license", "publish"];
 const DEPENDENCY_TABLES: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];
 
+/// The crates of the workspace; a fuzz crate is a workspace of its own.
 fn members() -> Vec<(Source, Table)> {
     let manifests = sources_ending("/Cargo.toml").into_iter();
     manifests
         .map(|source| (source.text.parse().unwrap_or_else(|error| panic!("{}: {error}", source.path)), source))
-        .map(|(table, source)| (source, table))
+        .map(|(table, source): (Table, Source)| (source, table))
+        .filter(|(_, table)| !table.contains_key("workspace"))
         .collect()
 }
 

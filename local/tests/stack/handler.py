@@ -68,6 +68,9 @@ def serve_batch(request_id, event):
 if os.environ.get("init") == "error":
     post("init/error", {"errorMessage": "no", "errorType": "Runtime.NoConfig"})
     sys.exit(1)
+if os.environ.get("init") == "slow once" and not os.path.exists(os.environ["BEGUN"]):
+    open(os.environ["BEGUN"], "w", encoding="utf-8").close()
+    time.sleep(3600)
 if os.environ.get("init") == "exit":
     sys.exit(3)
 

@@ -135,6 +135,24 @@ async fn what_does_not_come_up_is_an_error_to_the_caller() {
 }
 
 #[tokio::test]
+async fn an_initialization_of_10_seconds_is_run_once_more_within_the_first_invocation() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let begun = folder.path().join("begun");
+    let environment = json!({"Variables": {"init": "slow once", "BEGUN": begun.to_str().unwrap()}});
+    let stack = Stack::start(options(template(function(json!({"Environment": environment})), None))).await.unwrap();
+    let url = stack.websocket_url();
+    let connecting = tokio::spawn(async move { connect_async(url).await.map(|_| ()) });
+    while !begun.exists() {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(10)).await;
+    tokio::time::resume();
+    timeout(PATIENCE, connecting).await.unwrap().unwrap().unwrap();
+    stack.stop().await;
+}
+
+#[tokio::test]
 async fn without_authorization_whoever_comes_is_let_in() {
     let mut template = template(function(json!({})), None);
     template["Resources"]["Connect"]["Properties"]["AuthorizationType"] = json!("AWS_IAM");
