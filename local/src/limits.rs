@@ -27,6 +27,9 @@ pub(crate) const REPLY_BYTES_MAX: usize = 6 * 1024 * 1024 + 100;
 /// How often a change feed is looked at when nothing comes. Ours: AWS polls four times a second.
 pub(crate) const POLL_PAUSE: Duration = Duration::from_millis(10);
 
+/// How often a waiting receiver looks for messages that are visible again. Ours.
+pub(crate) const QUEUE_POLL_PAUSE: Duration = Duration::from_millis(200);
+
 /// Records that are read at once from a change feed. Source: `GetRecords`, 1,000.
 pub(crate) const RECORDS_PER_READ_MAX: usize = 1_000;
 

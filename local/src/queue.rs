@@ -17,7 +17,9 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::lambda::uuid;
+use tokio::sync::Notify;
+
+use crate::{lambda::uuid, limits};
 pub use sqs::{answer, queue_url};
 
 /// All queues of a stack.
@@ -25,6 +27,8 @@ pub use sqs::{answer, queue_url};
 pub struct Queues {
     folder: Option<PathBuf>,
     queues: BTreeMap<String, Mutex<Vec<Queued>>>,
+    /// Told of each message that is sent.
+    sent: Notify,
 }
 
 /// Why a queue does not do what it is asked.
@@ -78,7 +82,7 @@ impl Queues {
             let messages = folder.as_deref().map(|folder| read(&file(folder, &name))).transpose()?;
             queues.insert(name, Mutex::new(messages.unwrap_or_default()));
         }
-        Ok(Self { folder, queues })
+        Ok(Self { folder, queues, sent: Notify::new() })
     }
 
     /// The queues' names.
@@ -106,6 +110,7 @@ impl Queues {
             file.sync_data()?;
         }
         queue.push(Queued { message: message.clone(), receives: 0, hidden_until: None });
+        self.sent.notify_waiters();
         tracing::warn!(queue = name, "a message was sent to a queue");
         Ok(message)
     }
@@ -124,6 +129,30 @@ impl Queues {
             Received { message: queued.message.clone(), receives: queued.receives }
         });
         Ok(received.collect())
+    }
+
+    /// The same, once there are some, or none after so long.
+    ///
+    /// # Errors
+    /// [`QueueError::NoQueue`].
+    pub async fn wait(
+        &self,
+        name: &str,
+        messages_max: usize,
+        hidden: Duration,
+        wait: Duration,
+    ) -> Result<Vec<Received>, QueueError> {
+        let deadline = tokio::time::Instant::now() + wait;
+        loop {
+            let sent = self.sent.notified();
+            let received = self.receive(name, messages_max, hidden)?;
+            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+            if !received.is_empty() || left.is_zero() {
+                return Ok(received);
+            }
+            // A message that another receiver had becomes visible without a word.
+            tokio::time::timeout(left.min(limits::QUEUE_POLL_PAUSE), sent).await.ok();
+        }
     }
 
     /// All messages, oldest first, whoever has them.

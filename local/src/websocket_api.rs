@@ -74,9 +74,12 @@ pub struct Route {
     pub time_out: Option<Duration>,
 }
 
-/// Other services on the same port, asked about requests of at most [`Limits::post_bytes_max`] that are not below the
-/// stage; `None` if it is none of theirs either.
-pub type Beside = Arc<dyn Fn(&Parts, Bytes) -> Option<Response<Full<Bytes>>> + Send + Sync>;
+/// Other services on the same port, asked about requests of at most 2 MB that are not below the stage; `None` if it is none
+/// of theirs either.
+pub type Beside = Arc<dyn Fn(&Parts, Bytes) -> Option<BoxFuture<'static, Response<Full<Bytes>>>> + Send + Sync>;
+
+/// Largest request to another service, in bytes: a message of a queue, 1 MB, with its escapes.
+const BESIDE_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// A Lambda proxy integration: from the event's JSON to the reply's.
 pub type Integration = Arc<dyn Fn(Bytes) -> BoxFuture<'static, Result<Bytes, IntegrationError>> + Send + Sync>;
@@ -226,7 +229,9 @@ async fn answer(request: Request<Incoming>, spelling: Spelling, peer: SocketAddr
 /// Another service's answer.
 async fn beside(request: Request<Incoming>, shared: &Shared) -> Answer {
     let (head, body) = request.into_parts();
-    let body = Limited::new(body, shared.limits.post_bytes_max).collect().await;
-    let answer = body.ok().and_then(|body| (shared.beside)(&head, body.to_bytes()));
-    answer.unwrap_or_else(reply::forbidden)
+    let body = Limited::new(body, BESIDE_BYTES_MAX).collect().await;
+    match body.ok().and_then(|body| (shared.beside)(&head, body.to_bytes())) {
+        Some(answer) => answer.await,
+        None => reply::forbidden(),
+    }
 }

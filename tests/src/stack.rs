@@ -91,6 +91,12 @@ impl Stack {
         self.websocket_url.rsplit(':').next().and_then(|rest| rest.split('/').next()).unwrap().parse().unwrap()
     }
 
+    /// The id of its process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Ends the stack as a user does, and waits for its clean end.
     pub fn stop(mut self) {
         let id = self.process.id().to_string();
@@ -183,7 +189,10 @@ pub fn echo() -> PathBuf {
 }
 
 fn build(what: &[&str]) {
-    let built = Command::new(env!("CARGO")).args(["build", "--quiet"]).args(what).current_dir(root()).status();
+    // A benchmark runs what is optimized, as it is itself.
+    let profile: &[&str] = if cfg!(debug_assertions) { &[] } else { &["--release"] };
+    let built =
+        Command::new(env!("CARGO")).args(["build", "--quiet"]).args(profile).args(what).current_dir(root()).status();
     assert!(built.unwrap().success(), "{what:?} builds");
 }
 

@@ -30,6 +30,8 @@ enum Command {
         #[arg(long)]
         dynamodb_local: bool,
     },
+    /// Measure, with optimized programs, and print what was measured
+    Bench,
     /// Write infra/template.json from the CDK code
     Template {
         /// Write nothing: fail if the file is stale
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
     let done = match Command::parse() {
         Command::Test { dynamodb_local: false } => test(),
         Command::Test { dynamodb_local: true } => dynamodb_local::test().map(close),
+        Command::Bench => rust::bench(),
         Command::Template { check } => infra::template(check),
     };
     match done {

@@ -42,3 +42,8 @@ fn executable(message: &Value) -> Option<PathBuf> {
 pub(crate) fn test() -> anyhow::Result<Tally> {
     step::run_tests("Rust tests", program("cargo", &["test", "--workspace"]))
 }
+
+/// Every benchmark of the workspace.
+pub(crate) fn bench() -> anyhow::Result<()> {
+    step::run("benchmarks", program("cargo", &["bench", "-p", "tests", "--bench", "load"]))
+}

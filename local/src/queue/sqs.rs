@@ -2,12 +2,13 @@
 //!
 //! Owns: the operations that a sender and an operator need, and their answers on the wire.
 //! Must not know: how messages are kept.
-//! Source: SQS API reference, AWS JSON protocol 1.0: the operation is in `X-Amz-Target`. Signatures are not checked, waiting
-//! for a message (`WaitTimeSeconds`) is not emulated, attributes of messages are not kept.
+//! Source: SQS API reference, AWS JSON protocol 1.0: the operation is in `X-Amz-Target`. Signatures are not checked, and
+//! attributes of messages are not kept.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use futures_util::{FutureExt, future::BoxFuture};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use md5::{Digest, Md5};
@@ -23,6 +24,12 @@ const RECEIVED_MAX: u64 = 10;
 
 /// How long a received message is hidden. Source: SQS, 30 seconds unless the queue says otherwise.
 const HIDDEN_DEFAULT_S: u64 = 30;
+
+/// Longest wait for a message. Source: SQS, 20 seconds.
+const WAIT_MAX_S: u64 = 20;
+
+/// Largest message, in bytes. Source: SQS, 1 MiB.
+const MESSAGE_BYTES_MAX: usize = 1_048_576;
 
 /// An HTTP answer.
 type Answer = Response<Full<Bytes>>;
@@ -44,17 +51,21 @@ impl From<QueueError> for Refusal {
 
 /// Answers a request; `None` if it is not one of SQS's.
 #[must_use]
-pub fn answer(headers: &HeaderMap, body: &[u8], queues: &Queues) -> Option<Response<Full<Bytes>>> {
+pub fn answer(headers: &HeaderMap, body: &[u8], queues: &Arc<Queues>) -> Option<BoxFuture<'static, Answer>> {
     let target = headers.get("x-amz-target")?.to_str().ok()?;
-    let operation = target.strip_prefix(TARGET_PREFIX)?;
+    let operation = target.strip_prefix(TARGET_PREFIX)?.to_owned();
     let request: Value = serde_json::from_slice(body).unwrap_or_default();
-    Some(match serve(operation, &request, queues) {
-        Ok(answer) => json_answer(StatusCode::OK, &answer),
-        Err(Refusal(status, code, message)) => {
-            let body = json!({"__type": format!("com.amazonaws.sqs#{code}"), "message": message});
-            json_answer(status, &body)
+    let queues = Arc::clone(queues);
+    let answer = async move {
+        match serve(&operation, &request, &queues).await {
+            Ok(answer) => json_answer(StatusCode::OK, &answer),
+            Err(Refusal(status, code, message)) => {
+                let body = json!({"__type": format!("com.amazonaws.sqs#{code}"), "message": message});
+                json_answer(status, &body)
+            }
         }
-    })
+    };
+    Some(answer.boxed())
 }
 
 fn json_answer(status: StatusCode, body: &Value) -> Answer {
@@ -64,19 +75,25 @@ fn json_answer(status: StatusCode, body: &Value) -> Answer {
     answer
 }
 
-fn serve(operation: &str, request: &Value, queues: &Queues) -> Result<Value, Refusal> {
+async fn serve(operation: &str, request: &Value, queues: &Queues) -> Result<Value, Refusal> {
     let text = |name: &str| request.get(name).and_then(Value::as_str).unwrap_or_default();
     let number = |name: &str| request.get(name).and_then(Value::as_u64);
     let queue = text("QueueUrl").rsplit('/').next().unwrap_or_default();
     match operation {
         "SendMessage" => {
-            let Message { message_id, body, .. } = queues.send(queue, text("MessageBody"))?;
+            let body = text("MessageBody");
+            if body.is_empty() || body.len() > MESSAGE_BYTES_MAX {
+                let message = format!("MessageBody must be from 1 to {MESSAGE_BYTES_MAX} bytes.");
+                return Err(Refusal(StatusCode::BAD_REQUEST, "InvalidParameterValue", message));
+            }
+            let Message { message_id, body, .. } = queues.send(queue, body)?;
             Ok(json!({"MessageId": message_id, "MD5OfMessageBody": md5_of(&body)}))
         }
         "ReceiveMessage" => {
             let messages_max = number("MaxNumberOfMessages").unwrap_or(1).min(RECEIVED_MAX);
             let hidden = Duration::from_secs(number("VisibilityTimeout").unwrap_or(HIDDEN_DEFAULT_S));
-            let received = queues.receive(queue, usize::try_from(messages_max).unwrap_or(1), hidden)?;
+            let wait = Duration::from_secs(number("WaitTimeSeconds").unwrap_or(0).min(WAIT_MAX_S));
+            let received = queues.wait(queue, usize::try_from(messages_max).unwrap_or(1), hidden, wait).await?;
             if received.is_empty() {
                 return Ok(json!({}));
             }
@@ -138,10 +155,10 @@ mod tests {
 
     use super::*;
 
-    async fn ask(queues: &Queues, operation: &str, request: &Value) -> (u16, Value) {
+    async fn ask(queues: &Arc<Queues>, operation: &str, request: &Value) -> (u16, Value) {
         let mut headers = HeaderMap::new();
         headers.insert("x-amz-target", format!("{TARGET_PREFIX}{operation}").parse().unwrap());
-        let answer = answer(&headers, request.to_string().as_bytes(), queues).unwrap();
+        let answer = answer(&headers, request.to_string().as_bytes(), queues).unwrap().await;
         let status = answer.status().as_u16();
         let body = answer.into_body().collect().await.unwrap().to_bytes();
         (status, serde_json::from_slice(&body).unwrap())
@@ -149,7 +166,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_sent_is_received_and_deleted() {
-        let queues = Queues::open(None, ["q".to_owned()]).unwrap();
+        let queues = Arc::new(Queues::open(None, ["q".to_owned()]).unwrap());
         let url = queue_url("q");
         let (status, sent) = ask(&queues, "SendMessage", &json!({"QueueUrl": url, "MessageBody": "hello"})).await;
         assert_eq!((status, &sent["MD5OfMessageBody"]), (200, &json!("5d41402abc4b2a76b9719d911017c592")));
@@ -163,9 +180,31 @@ mod tests {
         assert_eq!(attributes["Attributes"]["ApproximateNumberOfMessages"], "0");
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_receiver_waits_for_a_message_as_long_as_it_says() {
+        let queues = Arc::new(Queues::open(None, ["q".to_owned()]).unwrap());
+        let waiting = json!({"QueueUrl": queue_url("q"), "WaitTimeSeconds": 20});
+        let sending = async {
+            tokio::time::sleep(Duration::from_secs(15)).await;
+            queues.send("q", "late").unwrap();
+        };
+        let ((_, received), ()) = tokio::join!(ask(&queues, "ReceiveMessage", &waiting), sending);
+        assert_eq!(received["Messages"][0]["Body"], "late");
+        assert_eq!(ask(&queues, "ReceiveMessage", &waiting).await.1, json!({}), "it is hidden for longer than that");
+    }
+
+    #[tokio::test]
+    async fn a_message_is_from_one_byte_to_one_megabyte() {
+        let queues = Arc::new(Queues::open(None, ["q".to_owned()]).unwrap());
+        for (bytes, status) in [(0, 400), (1, 200), (MESSAGE_BYTES_MAX, 200), (MESSAGE_BYTES_MAX + 1, 400)] {
+            let request = json!({"QueueUrl": queue_url("q"), "MessageBody": "x".repeat(bytes)});
+            assert_eq!(ask(&queues, "SendMessage", &request).await.0, status, "{bytes}");
+        }
+    }
+
     #[tokio::test]
     async fn what_is_not_there_is_an_error_by_name() {
-        let queues = Queues::open(None, ["q".to_owned()]).unwrap();
+        let queues = Arc::new(Queues::open(None, ["q".to_owned()]).unwrap());
         let (status, error) = ask(&queues, "GetQueueUrl", &json!({"QueueName": "r"})).await;
         assert_eq!((status, &error["__type"]), (400, &json!("com.amazonaws.sqs#QueueDoesNotExist")));
         let (status, error) = ask(&queues, "TagQueue", &json!({})).await;

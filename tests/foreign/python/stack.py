@@ -72,24 +72,28 @@ class Stack:
         with open(self._log.name, encoding="utf-8") as log:
             return log.read()
 
+    def endpoint(self, service):
+        """Where a service is served."""
+        return {
+            "dynamodb": self.dynamodb_url,
+            "apigatewaymanagementapi": self.management_url,
+            "sqs": self.management_url.rsplit("/", 1)[0],
+        }[service]
+
     def client(self, service, secret_key=SECRET_KEY):
         """A client of boto3 that knows the addresses, the region and the keys, and nothing of this machine."""
         session = boto3.session.Session()
         return session.client(
             service,
-            endpoint_url={
-                "dynamodb": self.dynamodb_url,
-                "apigatewaymanagementapi": self.management_url,
-                "sqs": self.management_url.rsplit("/", 1)[0],
-            }[service],
+            endpoint_url=self.endpoint(service),
             region_name=REGION,
             aws_access_key_id=ACCESS_KEY,
             aws_secret_access_key=secret_key,
             config=Config(proxies={}, retries={"total_max_attempts": 1}),
         )
 
-    def aws(self, program, *arguments):
-        """Runs the AWS command line against DynamoDB; answers the finished process."""
+    def aws(self, program, service, *arguments):
+        """Runs the AWS command line against a service; answers the finished process."""
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": self._folder.name,
@@ -101,7 +105,7 @@ class Stack:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
         return subprocess.run(
-            [program, "dynamodb", *arguments, "--endpoint-url", self.dynamodb_url, "--output", "json"],
+            [program, service, *arguments, "--endpoint-url", self.endpoint(service), "--output", "json"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             env=environment,

@@ -65,12 +65,12 @@ class ForeignClients(unittest.TestCase):
         self.subscriber()
 
     def test_the_aws_command_line_lists_the_four_tables(self):
-        names = self.aws("list-tables")["TableNames"]
+        names = self.aws("dynamodb", "list-tables")["TableNames"]
         self.assertEqual(sorted(names), ["connections", "order_projections", "order_stream", "subscriptions"])
 
     def test_an_event_that_the_aws_command_line_puts_reaches_the_subscriber(self):
         browser = self.subscriber()
-        put = ["put-item", "--table-name", "order_stream", "--item", EVENT]
+        put = ["dynamodb", "put-item", "--table-name", "order_stream", "--item", EVENT]
         put += ["--condition-expression", "attribute_not_exists(orderId)"]
         self.aws(*put)
         event = {"version": 1, "ref": "282842364888744451", "ts": 1605999005510000, "data": SEEN}
@@ -136,6 +136,13 @@ class ForeignClients(unittest.TestCase):
         for error in [management.exceptions.GoneException, management.exceptions.LimitExceededException]:
             with self.assertRaises(error):
                 management.post_to_connection(ConnectionId="L0SM9cOFvHcCIhw=", Data=b"nobody")
+
+    def test_the_aws_command_line_receives_a_message_that_it_waits_for(self):
+        (queue_url,) = self.aws("sqs", "list-queues")["QueueUrls"]
+        sent = self.aws("sqs", "send-message", "--queue-url", queue_url, "--message-body", "hello")
+        received = self.aws("sqs", "receive-message", "--queue-url", queue_url, "--wait-time-seconds", "20")
+        (message,) = received["Messages"]
+        self.assertEqual((message["MessageId"], message["Body"]), (sent["MessageId"], "hello"))
 
     def test_boto3_receives_what_cannot_be_folded_from_the_failure_queue(self):
         poison = {"orderId": {"S": "guid_123"}, "version": {"N": "1"}, "ref": {"S": "no ref"}}
