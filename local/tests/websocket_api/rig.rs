@@ -286,7 +286,11 @@ impl Browser {
     pub(crate) async fn closed(&mut self) -> Option<CloseFrame> {
         loop {
             match timeout(PATIENCE, self.socket.next()).await.unwrap() {
-                Some(Ok(Message::Close(frame))) => return frame,
+                Some(Ok(Message::Close(frame))) => {
+                    // The answer to it leaves with the next read.
+                    self.socket.next().await;
+                    return frame;
+                }
                 other => assert!(matches!(other, Some(Ok(_))), "it ended without a close frame: {other:?}"),
             }
         }
