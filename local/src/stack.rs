@@ -233,7 +233,7 @@ impl Stack {
 /// The API as it is served: its routes lead to functions.
 fn served(api: &WebSocketApi, functions: &Arc<Functions>, authorizes: bool) -> Api {
     let routes = api.routes.iter().map(|(key, target)| {
-        let integration = integration(functions, &target.function);
+        let integration = invoking(functions, &target.function, ToString::to_string);
         (key.clone(), Route { integration, has_route_response: target.has_route_response, time_out: target.time_out })
     });
     Api {
@@ -348,16 +348,9 @@ fn authorization(functions: &Arc<Functions>, target: &AuthorizationTarget) -> Au
         AuthorizationTarget::Iam => return Authorization::Iam,
         AuthorizationTarget::Lambda(target) => target,
     };
-    let (functions, logical_id) = (Arc::clone(functions), target.function.clone());
-    let integration: Integration = Arc::new(move |event| {
-        let (functions, logical_id) = (Arc::clone(&functions), logical_id.clone());
-        async move {
-            functions.invoke(&logical_id, event).await.map_err(|error| {
-                let refuses = matches!(&error, InvokeError::FunctionError { body, .. } if is_unauthorized(body));
-                IntegrationError::Failed(if refuses { UNAUTHORIZED.to_owned() } else { error.to_string() })
-            })
-        }
-        .boxed()
+    let integration = invoking(functions, &target.function, |error| {
+        let refuses = matches!(error, InvokeError::FunctionError { body, .. } if is_unauthorized(body));
+        if refuses { UNAUTHORIZED.to_owned() } else { error.to_string() }
     });
     Authorization::Lambda(Authorizer { integration, identity_sources: target.identity_sources.clone() })
 }
@@ -368,14 +361,18 @@ fn is_unauthorized(error: &[u8]) -> bool {
         .is_ok_and(|error: Value| error.get("errorMessage").is_some_and(|message| message == UNAUTHORIZED))
 }
 
-/// A function as the WebSocket API invokes it.
-fn integration(functions: &Arc<Functions>, logical_id: &str) -> Integration {
+/// A function as the WebSocket API invokes it; `reason` says why it failed. It runs on when nobody waits for it any more.
+fn invoking(functions: &Arc<Functions>, logical_id: &str, reason: fn(&InvokeError) -> String) -> Integration {
     let (functions, logical_id) = (Arc::clone(functions), logical_id.to_owned());
     Arc::new(move |event| {
         let (functions, logical_id) = (Arc::clone(&functions), logical_id.clone());
+        let invocation = tokio::spawn(async move { functions.invoke(&logical_id, event).await });
         async move {
             // A function that outlives its own time-out has failed; only an integration's time-out is told apart.
-            functions.invoke(&logical_id, event).await.map_err(|error| IntegrationError::Failed(error.to_string()))
+            match invocation.await {
+                Ok(reply) => reply.map_err(|error| IntegrationError::Failed(reason(&error))),
+                Err(ended) => Err(IntegrationError::Failed(ended.to_string())),
+            }
         }
         .boxed()
     })

@@ -1,7 +1,7 @@
 """A Lambda function of any trigger, on nothing but the standard library: it does what the event tells it to.
 
-A WebSocket message names an `action`; a batch of records does what the items' `do` says. Every batch is a line of the
-file in the variable `SEEN`.
+A WebSocket message names an `action`; a batch of records does what the items' `do` says; a token that is to be authorized
+says what the answer is. Every batch is a line of the file in the variable `SEEN`.
 """
 
 import json
@@ -28,6 +28,19 @@ def wait_for(path):
         time.sleep(0.005)
 
 
+def authorize(request_id, event):
+    token = event["queryStringParameters"]["token"]
+    if token == "unknown":
+        post(f"invocation/{request_id}/error", {"errorMessage": "Unauthorized", "errorType": "Error"})
+        return
+    statement = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": event["methodArn"]}
+    if token == "denied":
+        statement["Effect"] = "Deny"
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    reply = {"principalId": token, "policyDocument": policy, "context": {"admin": True}}
+    post(f"invocation/{request_id}/response", reply if token != "malformed" else "me")
+
+
 def serve_message(request_id, event):
     action = json.loads(event["body"])["action"] if "body" in event else "connect"
     if action == "exit":
@@ -41,7 +54,8 @@ def serve_message(request_id, event):
     else:
         if action == "wait":
             wait_for(os.environ["MAY_GO_ON"])
-        told = {"served": served, "environment": dict(os.environ)}
+        known = event["requestContext"].get("authorizer")
+        told = {"served": served, "environment": dict(os.environ), "authorizer": known}
         post(f"invocation/{request_id}/response", {"statusCode": 200, "body": json.dumps(told)})
 
 
@@ -81,5 +95,7 @@ while True:
     served += 1
     if "Records" in event:
         serve_batch(request_id, event)
+    elif event.get("type") == "REQUEST":
+        authorize(request_id, event)
     else:
         serve_message(request_id, event)

@@ -153,6 +153,53 @@ async fn an_initialization_of_10_seconds_is_run_once_more_within_the_first_invoc
 }
 
 #[tokio::test]
+async fn a_function_of_the_template_authorizes() {
+    let mut template = template(function(json!({})), None);
+    let uri = "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/${Function.Arn}/invocations";
+    template["Resources"]["Authorizer"] = json!({"Type": "AWS::ApiGatewayV2::Authorizer", "Properties": {
+        "ApiId": {"Ref": "Api"}, "Name": "tokens", "AuthorizerType": "REQUEST", "AuthorizerUri": {"Fn::Sub": uri},
+        "IdentitySource": ["route.request.querystring.token"]}});
+    let connect = &mut template["Resources"]["Connect"]["Properties"];
+    connect["AuthorizationType"] = json!("CUSTOM");
+    connect["AuthorizerId"] = json!({"Ref": "Authorizer"});
+    let stack = Stack::start(options(template)).await.unwrap();
+    assert_eq!((stack.is_authorized(), stack.warnings()), (true, &[][..]));
+    let url = stack.websocket_url();
+    for (query, status) in
+        [("", "401"), ("?token=unknown", "401"), ("?token=denied", "403"), ("?token=malformed", "500")]
+    {
+        let refused = connect_async(format!("{url}{query}")).await.unwrap_err().to_string();
+        assert!(refused.contains(status), "{query}: {refused}");
+    }
+    let mut browser = Browser(connect_async(format!("{url}?token=me")).await.unwrap().0);
+    let known = browser.ask("ok").await["authorizer"].clone();
+    assert_eq!((&known["principalId"], &known["admin"]), (&json!("me"), &json!("true")));
+    stack.stop().await;
+}
+
+#[tokio::test]
+async fn an_invocation_runs_on_when_its_integration_has_given_up() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let may_go_on = folder.path().join("may-go-on");
+    let environment = json!({"Variables": {"MAY_GO_ON": may_go_on.to_str().unwrap()}});
+    let function = function(json!({"Environment": environment, "ReservedConcurrentExecutions": 1}));
+    let mut template = template(function, None);
+    template["Resources"]["Integration"]["Properties"]["TimeoutInMillis"] = json!(3_000);
+    let stack = Stack::start(options(template)).await.unwrap();
+    let mut browser = Browser::connect(&stack).await;
+    assert_eq!(browser.ask("wait").await["message"], "Endpoint request timed out");
+    assert_eq!(browser.ask("ok").await["message"], FAILED, "the one sandbox is still busy");
+    fs::write(&may_go_on, "").unwrap();
+    let served = loop {
+        if let Some(served) = browser.ask("ok").await["served"].as_u64() {
+            break served;
+        }
+    };
+    assert_eq!(served, 3, "$connect, the message that took too long, and this one");
+    stack.stop().await;
+}
+
+#[tokio::test]
 async fn without_authorization_whoever_comes_is_let_in() {
     let mut template = template(function(json!({})), None);
     template["Resources"]["Connect"]["Properties"]["AuthorizationType"] = json!("AWS_IAM");
