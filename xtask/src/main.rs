@@ -4,6 +4,7 @@
 //! Must not know: the product.
 //! Source: README.md, "Two commands".
 
+mod client;
 mod dynamodb_local;
 mod foreign;
 mod infra;
@@ -65,6 +66,7 @@ fn test() -> anyhow::Result<()> {
     let mut tally = Tally::default();
     tally += rust::test()?;
     tally += infra::test()?;
+    tally += client::test(&foldcast)?;
     tally += foreign::test(&foldcast)?;
     eprintln!("\nall steps passed in {}", seconds(started));
     close(tally);

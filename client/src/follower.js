@@ -1,0 +1,76 @@
+// Where a client stands in one order's log: what turns an at-least-once wire into every event once, in order.
+//
+// Owns: dropping what it has, noticing a gap, knowing where to resume.
+// Must not know: sockets, clocks, who looks on.
+// Source: "What a client does" in shared/protocol/README.md; shared/protocol/src/follower.rs is the same in Rust.
+
+export class Follower {
+  /** The version up to which all events have come. */
+  version = 0;
+  /** The projection at `version`, if it is known. */
+  projection = undefined;
+  #ref = undefined;
+  #started = false;
+  /** The highest version that any update named. */
+  #seen = 0;
+  /** Events that came without their projection: the rest of a long resume is due. */
+  #held = [];
+
+  /** @param {number} [since] The version up to which the events are there already. */
+  constructor(since) {
+    if (since !== undefined) {
+      this.#started = true;
+      this.version = this.#seen = since;
+    }
+  }
+
+  /** What to resume with. */
+  get since() {
+    if (!this.#started) return {};
+    return this.#ref ? { since: this.version, ref: this.#ref } : { since: this.version };
+  }
+
+  /** Whether events are known to be missing. */
+  get isBehind() {
+    return this.#seen > this.version;
+  }
+
+  /**
+   * Takes an update. The answer is what is new to whoever looks on, if anything is; `isAnswer` says whether the update can
+   * be what a subscribe asked for.
+   */
+  accept({ version, events, projection, reset, more }) {
+    this.#seen = reset ? version : Math.max(this.#seen, version);
+    if (!this.#started || reset) {
+      const isReset = this.#started;
+      this.#started = true;
+      this.#held = [];
+      this.#move(version, events.at(-1)?.ref, projection);
+      return { isAnswer: !more, fresh: { version, events: [], projection, reset: isReset } };
+    }
+    if (version === this.version) {
+      const isNews = projection !== undefined && this.projection === undefined;
+      if (projection !== undefined) this.projection = projection;
+      return { isAnswer: true, fresh: isNews ? { version, events: this.#release([]), projection, reset: false } : undefined };
+    }
+    const next = events[0]?.version <= this.version + 1;
+    if (version < this.version || !next) return { isAnswer: false };
+    const fresh = events.filter((event) => event.version > this.version);
+    this.#move(version, fresh.at(-1).ref, projection);
+    if (projection === undefined) {
+      this.#held.push(...fresh);
+      return { isAnswer: false };
+    }
+    return { isAnswer: true, fresh: { version, events: this.#release(fresh), projection, reset: false } };
+  }
+
+  #move(version, ref, projection) {
+    this.version = version;
+    this.#ref = ref;
+    this.projection = projection;
+  }
+
+  #release(fresh) {
+    return [...this.#held.splice(0), ...fresh];
+  }
+}

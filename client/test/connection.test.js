@@ -1,0 +1,283 @@
+// The connection against a gateway of the protocol's level, with clocks that tests turn.
+
+import assert from 'node:assert/strict';
+import { beforeEach, mock, test } from 'node:test';
+
+import { connect } from '../src/index.js';
+
+/** Every socket that the client opened. */
+let sockets;
+
+class FakeSocket {
+  readyState = 0;
+  sent = [];
+  constructor(url) {
+    this.url = url;
+    sockets.push(this);
+  }
+  send(text) {
+    this.sent.push(JSON.parse(text));
+  }
+  close() {
+    this.readyState = 3;
+  }
+  open() {
+    this.readyState = 1;
+    this.onopen();
+  }
+  hear(message) {
+    this.onmessage({ data: typeof message === 'string' ? message : JSON.stringify(message) });
+  }
+  end() {
+    this.readyState = 3;
+    this.onclose();
+  }
+  /** What was said, without what came before the last look. */
+  said() {
+    return this.sent.splice(0);
+  }
+}
+
+const update = (orderId, version, first = version) => ({
+  type: 'update',
+  orderId,
+  version,
+  events: Array.from({ length: version - first + 1 }, (_, index) => ({ version: first + index, ref: String(first + index) })),
+  projection: { version },
+});
+
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+beforeEach(() => {
+  sockets = [];
+  globalThis.WebSocket = FakeSocket;
+  mock.timers.reset();
+  mock.timers.enable({ apis: ['setTimeout', 'Date'] });
+  mock.method(Math, 'random', () => 1);
+});
+
+/** Lets time pass, and what it sets off. */
+async function pass(ms) {
+  mock.timers.tick(ms);
+  await settled();
+}
+
+/** A client that follows orders on an open connection. */
+async function following(orderIds, options = {}) {
+  const client = connect({ url: 'ws://gateway', ...options });
+  const seen = [];
+  const errors = [];
+  const stops = orderIds.map((id) => client.subscribe(id, (update) => seen.push(update), { error: (error) => errors.push(error) }));
+  await settled();
+  sockets[0].open();
+  await settled();
+  return { client, seen, errors, stops, socket: sockets[0] };
+}
+
+test('nothing is opened before somebody looks at an order', async () => {
+  const client = connect({ url: 'ws://gateway' });
+  await settled();
+  assert.equal(sockets.length, 0);
+  client.close();
+});
+
+test('all orders are subscribed in one message, after a reconnect with where they stand', async () => {
+  const { client, socket } = await following(['a', 'b']);
+  assert.deepEqual(socket.said(), [{ action: 'subscribe', orders: [{ orderId: 'a' }, { orderId: 'b' }] }]);
+  socket.hear(update('a', 3));
+  socket.hear(update('b', 5));
+  socket.hear(update('a', 4));
+  socket.end();
+  await pass(500);
+  sockets[1].open();
+  await settled();
+  const orders = [{ orderId: 'a', since: 4, ref: '4' }, { orderId: 'b', since: 5, ref: '5' }];
+  assert.deepEqual(sockets[1].said(), [{ action: 'subscribe', orders }]);
+  client.close();
+});
+
+test('pauses between tries double up to the longest one, and begin anew after a good connection', async () => {
+  const { client, socket } = await following(['a'], { backoffFirstMs: 100, backoffMaxMs: 400 });
+  socket.hear(update('a', 1));
+  socket.end();
+  for (const pause of [100, 200, 400, 400]) {
+    const count = sockets.length;
+    await pass(pause - 1);
+    assert.equal(sockets.length, count, `${pause}`);
+    await pass(1);
+    assert.equal(sockets.length, count + 1, `${pause}`);
+    sockets.at(-1).end();
+  }
+  await pass(400);
+  sockets.at(-1).open();
+  sockets.at(-1).hear(update('a', 2));
+  sockets.at(-1).end();
+  const count = sockets.length;
+  await pass(100);
+  assert.equal(sockets.length, count + 1);
+  client.close();
+});
+
+test('a token is asked for anew for each connection, and one that fails is tried again', async () => {
+  const tokens = ['one', undefined, 'a b'];
+  const token = async () => tokens.shift() ?? Promise.reject(new Error('no token'));
+  const client = connect({ url: 'ws://gateway?x=1', token });
+  client.subscribe('a', () => {});
+  await settled();
+  assert.equal(sockets[0].url, 'ws://gateway?x=1&token=one');
+  sockets[0].end();
+  await pass(500);
+  assert.equal(sockets.length, 1, 'the second token failed');
+  await pass(1_000);
+  assert.equal(sockets[1].url, 'ws://gateway?x=1&token=a%20b');
+  client.close();
+});
+
+test('a silent connection is pinged, and given up when nothing comes', async () => {
+  const { client, socket } = await following(['a'], { pingAfterMs: 1_000, pongWithinMs: 100 });
+  socket.hear(update('a', 1));
+  socket.said();
+  await pass(1_000);
+  assert.deepEqual(socket.said(), [{ action: 'ping' }]);
+  socket.hear({ type: 'pong' });
+  await pass(1_000);
+  assert.deepEqual(socket.said(), [{ action: 'ping' }]);
+  await pass(100);
+  assert.equal(socket.readyState, 3);
+  await pass(500);
+  assert.equal(sockets.length, 2);
+  client.close();
+});
+
+test('a fresh connection takes over, and the old one ends when every order is answered', async () => {
+  const { client, socket, seen } = await following(['a', 'b'], { renewAfterMs: 1_000 });
+  socket.hear(update('a', 1));
+  socket.hear(update('b', 1));
+  await pass(1_000);
+  const fresh = sockets[1];
+  fresh.open();
+  await settled();
+  socket.hear(update('a', 2));
+  assert.equal(socket.readyState, 1, 'the old one goes on');
+  fresh.hear(update('a', 2, 2));
+  await settled();
+  assert.equal(socket.readyState, 1, 'b is not answered');
+  fresh.hear({ ...update('b', 1), events: [] });
+  await settled();
+  assert.equal(socket.readyState, 3);
+  assert.deepEqual(seen.map(({ orderId, version }) => [orderId, version]), [['a', 1], ['b', 1], ['a', 2]]);
+  client.close();
+});
+
+test('a gap asks for what is missing, once', async () => {
+  const { client, socket, seen } = await following(['a']);
+  socket.hear(update('a', 1));
+  socket.said();
+  socket.hear(update('a', 3));
+  socket.hear(update('a', 4));
+  await settled();
+  assert.deepEqual(socket.said(), [{ action: 'subscribe', orders: [{ orderId: 'a', since: 1, ref: '1' }] }]);
+  socket.hear(update('a', 4, 2));
+  await settled();
+  assert.deepEqual(seen.at(-1).events.map(({ version }) => version), [2, 3, 4]);
+  assert.deepEqual(socket.said(), []);
+  client.close();
+});
+
+test('an internal error and a frame of API Gateway are asked again after a pause', async () => {
+  const { client, socket } = await following(['a', 'b']);
+  socket.said();
+  socket.hear({ type: 'error', code: 'internal', message: 'try again', orderId: 'a' });
+  await pass(1_001);
+  assert.deepEqual(socket.said(), [{ action: 'subscribe', orders: [{ orderId: 'a' }] }]);
+  socket.hear('{"message": "Internal server error", "connectionId":"x=", "requestId":"y="}');
+  await pass(2_001);
+  const asked = socket.said().flatMap(({ orders }) => orders.map(({ orderId }) => orderId));
+  assert.deepEqual(asked.sort(), ['a', 'b']);
+  client.close();
+});
+
+test('a refusal ends its order alone, with a typed error', async () => {
+  const { client, socket, errors, seen } = await following(['a', 'b']);
+  socket.hear({ type: 'error', code: 'forbidden', message: 'no', requestId: 'r', orderId: 'a' });
+  socket.hear(update('b', 1));
+  await settled();
+  assert.deepEqual(errors.map(({ name, code, requestId }) => [name, code, requestId]), [['FoldcastError', 'forbidden', 'r']]);
+  assert.deepEqual(seen.map(({ orderId }) => orderId), ['b']);
+  const loop = (async () => {
+    for await (const _ of client.order('a')) assert.fail('nothing comes');
+  })();
+  await settled();
+  socket.hear({ type: 'error', code: 'forbidden', message: 'no', orderId: 'a' });
+  await assert.rejects(loop, { code: 'forbidden' });
+  client.close();
+});
+
+test('more is said about an order only when the last word was answered', async () => {
+  const { client, socket, stops } = await following(['a']);
+  socket.said();
+  stops[0]();
+  const history = client.order('a').history({ from: 1, to: 2 });
+  await settled();
+  assert.deepEqual(socket.said(), [], 'the subscribe is not answered');
+  socket.hear(update('a', 2));
+  await settled();
+  assert.deepEqual(socket.said(), [{ action: 'unsubscribe', orderId: 'a' }]);
+  socket.hear({ type: 'unsubscribed', orderId: 'a' });
+  await settled();
+  assert.deepEqual(socket.said(), [{ action: 'history', orderId: 'a', from: 1, to: 2 }]);
+  socket.hear({ type: 'history', orderId: 'a', version: 1, events: [{ version: 1 }], more: true });
+  socket.hear({ type: 'history', orderId: 'a', version: 2, events: [{ version: 2 }], projection: { n: 2 } });
+  const { events, projection } = await history;
+  assert.deepEqual([events.length, projection], [2, { n: 2 }]);
+  client.close();
+});
+
+test('after an unsubscribe that failed, orders go on on another connection', async () => {
+  const { client, socket, stops } = await following(['a', 'b']);
+  socket.hear(update('a', 1));
+  socket.hear(update('b', 1));
+  socket.said();
+  stops[0]();
+  await settled();
+  socket.hear({ type: 'error', code: 'internal', message: 'no', orderId: 'a' });
+  await pass(1_000);
+  sockets[1].open();
+  await settled();
+  assert.deepEqual(sockets[1].said(), [{ action: 'subscribe', orders: [{ orderId: 'b', since: 1, ref: '1' }] }]);
+  client.close();
+});
+
+test('updates that come while nobody asks are one update', async () => {
+  const { client, socket } = await following(['b']);
+  const updates = client.order('a')[Symbol.asyncIterator]();
+  await settled();
+  for (const version of [1, 2, 3]) socket.hear(update('a', version));
+  const { value } = await updates.next();
+  assert.deepEqual([value.version, value.events.map(({ version }) => version), value.projection], [3, [2, 3], { version: 3 }]);
+  await updates.return();
+  assert.deepEqual(await updates.next(), { value: undefined, done: true });
+  client.close();
+});
+
+test('an abort ends a subscription, and closing the client ends everything', async () => {
+  const { client, socket, seen, errors } = await following(['a']);
+  const controller = new AbortController();
+  const other = [];
+  client.subscribe('a', (update) => other.push(update), { signal: controller.signal });
+  socket.hear(update('a', 1));
+  controller.abort();
+  socket.hear(update('a', 2));
+  assert.deepEqual([seen.length, other.length], [2, 1]);
+  client.close();
+  assert.equal(socket.readyState, 3);
+  assert.deepEqual(errors.map(({ code }) => code), ['closed']);
+  await assert.rejects(client.order('a').history({ from: 1, to: 1 }), { code: 'closed' });
+  assert.throws(() => client.subscribe('a', () => {}), { code: 'closed' });
+});
+
+test('an order id that the gateway would refuse is refused at once', () => {
+  const client = connect({ url: 'ws://gateway' });
+  for (const orderId of ['', 'a\n', 'é'.repeat(129), undefined]) assert.throws(() => client.order(orderId), { code: 'bad_request' });
+  client.close();
+});

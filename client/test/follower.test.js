@@ -1,0 +1,71 @@
+// The vectors of shared/protocol/src/follower.rs, for its twin in JavaScript.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { Follower } from '../src/follower.js';
+import { Parts } from '../src/parts.js';
+
+const event = (version) => ({ version, ref: String(version), ts: 0, data: { n: version } });
+
+/** An update with events `first` to `last`, none if `first` is greater. */
+function update(first, last, more = {}) {
+  const events = Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => event(first + index));
+  return { type: 'update', version: last, events, projection: { n: last }, ...more };
+}
+
+const fresh = (outcome) => outcome.fresh?.events.map(({ version }) => version);
+
+test('events that it has are dropped', () => {
+  const follower = new Follower();
+  assert.deepEqual(follower.accept(update(8, 7)).fresh, { version: 7, events: [], projection: { n: 7 }, reset: false });
+  assert.deepEqual(fresh(follower.accept(update(8, 8))), [8]);
+  assert.equal(follower.accept(update(8, 8)).fresh, undefined);
+  assert.deepEqual(fresh(follower.accept(update(7, 10))), [9, 10]);
+  assert.equal(follower.accept(update(7, 7)).fresh, undefined);
+  assert.deepEqual(follower.projection, { n: 10 });
+});
+
+test('a gap is noticed and healed by a resume', () => {
+  const follower = new Follower();
+  follower.accept(update(6, 5));
+  assert.equal(follower.accept(update(7, 7)).isAnswer, false);
+  assert.ok(follower.isBehind);
+  assert.deepEqual(follower.since, { since: 5 });
+  assert.deepEqual(fresh(follower.accept(update(6, 8))), [6, 7, 8]);
+  assert.deepEqual([follower.isBehind, follower.since], [false, { since: 8, ref: '8' }]);
+  assert.equal(follower.accept({ ...update(9, 9), events: [] }).fresh, undefined);
+  assert.ok(follower.isBehind, 'an update without its events is a gap');
+});
+
+test('a push before the snapshot is not lost', () => {
+  const follower = new Follower();
+  follower.accept(update(7, 7));
+  assert.equal(follower.accept(update(7, 6)).fresh, undefined);
+  assert.equal(follower.version, 7);
+});
+
+test('a reset starts over below', () => {
+  const follower = new Follower(40);
+  const outcome = follower.accept({ ...update(2, 2), events: [], reset: true });
+  assert.deepEqual(outcome.fresh, { version: 2, events: [], projection: { n: 2 }, reset: true });
+  assert.deepEqual(fresh(follower.accept(update(3, 3))), [3]);
+});
+
+test('a long resume is one update, with the projection at its end', () => {
+  const follower = new Follower(0);
+  const first = follower.accept(update(1, 3, { projection: undefined, more: true }));
+  assert.deepEqual([first.isAnswer, first.fresh], [false, undefined]);
+  const last = follower.accept(update(4, 5));
+  assert.deepEqual([last.isAnswer, fresh(last)], [true, [1, 2, 3, 4, 5]]);
+});
+
+test('parts in any order are one message, and those of another do not disturb', () => {
+  const parts = new Parts();
+  const part = (id, number, text) => parts.take({ type: 'part', id, part: number, parts: 2, text });
+  assert.equal(part('a', 2, '1]'), undefined);
+  assert.equal(part('b', 1, '[2,'), undefined);
+  assert.equal(part('a', 2, '1]'), undefined, 'a part that comes twice');
+  assert.deepEqual(part('a', 1, '[0,'), [0, 1]);
+  assert.deepEqual(part('b', 2, '3]'), [2, 3]);
+});

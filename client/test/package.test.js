@@ -1,0 +1,41 @@
+// What is shipped: how heavy it is, and what it brings along.
+
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+
+import { bundle, buildSite } from './bundle.js';
+import { folder, startBrowser, startStack } from './harness.js';
+
+const COMPRESSED_BYTES_MAX = 4_096;
+
+const weight = async (entry) => gzipSync(await bundle(`src/${entry}`, ['react']), { level: 9 }).length;
+
+test('the client is under 4 KB, minified and compressed', async (t) => {
+  const bytes = { client: await weight('index.js'), react: await weight('react.js') };
+  t.diagnostic(`${bytes.client} bytes; the React hook ${bytes.react} bytes more`);
+  assert.ok(bytes.client < COMPRESSED_BYTES_MAX, `${bytes.client} bytes`);
+  assert.ok(bytes.react < 1_024, `${bytes.react} bytes`);
+});
+
+test('it has no dependency but the page’s own React', async () => {
+  const manifest = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8'));
+  assert.equal(manifest.dependencies, undefined);
+  assert.deepEqual(Object.keys(manifest.peerDependencies), ['react']);
+  assert.equal(manifest.peerDependenciesMeta.react.optional, true);
+});
+
+test('the example works as it is built by Vite, and as plain modules without a build', async (t) => {
+  const [built, stack, browser] = await Promise.all([folder(t), folder(t).then((data) => startStack(t, data)), startBrowser(t)]);
+  await buildSite(new URL('../example', import.meta.url).pathname, built);
+  await stack.append('o', 1, 2);
+  for (const path of ['/built/index.html', '/example/index.html']) {
+    const page = await browser.at(`${path}?url=${encodeURIComponent(stack.url)}`, built);
+    await page.getByLabel('Order').fill('o');
+    await page.getByRole('button').click();
+    await page.getByText('version 2').waitFor();
+    assert.equal(JSON.parse(await page.locator('pre').textContent()).n, 2);
+    await page.close();
+  }
+});

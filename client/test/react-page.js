@@ -1,0 +1,22 @@
+// The page of react.test.js.
+//
+// Owns: components that look at orders.
+// Must not know: what comes.
+// Source: docs/client.md, "React".
+
+import { StrictMode, createElement } from 'react';
+import { createRoot } from 'react-dom/client';
+
+import { connect } from '../src/index.js';
+import { FoldcastProvider, useOrder } from '../src/react.js';
+
+function Order({ id }) {
+  const { version, projection, error } = useOrder(id);
+  return createElement('p', { className: id }, error?.code ?? `${version}:${projection?.n ?? 'none'}`);
+}
+
+globalThis.show = (url) => {
+  const orders = ['a', 'a', 'b'].map((id, key) => createElement(Order, { id, key }));
+  const page = createElement(StrictMode, null, createElement(FoldcastProvider, { client: connect({ url }) }, orders));
+  createRoot(document.body.appendChild(document.createElement('main'))).render(page);
+};
