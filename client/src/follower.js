@@ -7,13 +7,14 @@
 export class Follower {
   /** The version up to which all events have come. */
   version = 0;
-  /** The projection at `version`, if it is known. */
+  /** @type {Record<string, unknown> | undefined} The projection at `version`, if it is known. */
   projection = undefined;
+  /** @type {string | undefined} */
   #ref = undefined;
   #started = false;
   /** The highest version that any update named. */
   #seen = 0;
-  /** Events that came without their projection: the rest of a long resume is due. */
+  /** @type {import('./protocol.d.ts').Event[]} Events without their projection: the rest of a long resume is due. */
   #held = [];
 
   /** @param {number} [since] The version up to which the events are there already. */
@@ -38,6 +39,8 @@ export class Follower {
   /**
    * Takes an update. The answer is what is new to whoever looks on, if anything is; `isAnswer` says whether the update can
    * be what a subscribe asked for.
+   *
+   * @param {import('./protocol.d.ts').Update} update
    */
   accept({ version, events, projection, reset, more }) {
     this.#seen = reset ? version : Math.max(this.#seen, version);
@@ -56,7 +59,7 @@ export class Follower {
     const next = events[0]?.version <= this.version + 1;
     if (version < this.version || !next) return { isAnswer: false };
     const fresh = events.filter((event) => event.version > this.version);
-    this.#move(version, fresh.at(-1).ref, projection);
+    this.#move(version, fresh.at(-1)?.ref, projection);
     if (projection === undefined) {
       this.#held.push(...fresh);
       return { isAnswer: false };

@@ -11,14 +11,13 @@ import { Parts } from './parts.js';
 export { FoldcastError };
 
 /**
- * @typedef {{version: number, ref: string, ts: number, data: Record<string, any>}} Event `ts` is in microseconds since 1970.
+ * @typedef {import('./protocol.d.ts').Event} Event `ts` is in microseconds since 1970.
  * @typedef {{orderId: string, version: number, events: Event[], projection: Record<string, any>, reset: boolean}} Update
  *   The events since the update before, and the projection after them. `reset` says that the log is another one: what came
  *   before is void.
  */
 
 const DEFAULTS = {
-  token: undefined,
   /** Longest silence before a ping; API Gateway ends a connection after 10 minutes of it. */
   pingAfterMs: 60_000,
   /** Longest wait for anything after a ping. */
@@ -73,6 +72,11 @@ export class Foldcast {
    *
    * @param {string} orderId
    * @param {{since?: number, signal?: AbortSignal}} [options] `since` begins after a version that is known already.
+   * @returns {AsyncIterable<Update> & {
+   *   orderId: string,
+   *   history: (range: {from: number, to: number}) => Promise<Omit<Update, 'reset'>>,
+   *   at: (version: number) => Promise<Pick<Update, 'version' | 'projection'>>,
+   * }}
    */
   order(orderId, options = {}) {
     checked(orderId);
@@ -128,6 +132,11 @@ export class Foldcast {
     return order;
   }
 
+  /**
+   * @param {string} orderId
+   * @param {{from: number, to: number}} range
+   * @returns {Promise<Omit<Update, 'reset'>>}
+   */
   #history(orderId, { from, to }) {
     if (this.#isClosed) return Promise.reject(new FoldcastError('closed', 'the client was closed'));
     return new Promise((resolve, reject) => {
@@ -358,6 +367,7 @@ function chunks(wanted) {
  * @param {Foldcast} client
  * @param {string} orderId
  * @param {{since?: number, signal?: AbortSignal}} options
+ * @returns {AsyncIterableIterator<Update>}
  */
 function iterator(client, orderId, { since, signal }) {
   let pending, failure, waiting;
@@ -389,7 +399,7 @@ function iterator(client, orderId, { since, signal }) {
     isDone = true;
     stop();
     settle();
-    return Promise.resolve({ value: undefined, done: true });
+    return Promise.resolve(/** @type {const} */ ({ value: undefined, done: true }));
   };
   if (signal?.aborted) end();
   else signal?.addEventListener('abort', end, { once: true });

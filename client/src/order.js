@@ -49,7 +49,12 @@ export class Order {
     return { orderId: this.orderId, ...this.follower.since };
   }
 
-  /** Takes an update or an answer to a request from a socket. */
+  /**
+   * Takes an update or an answer to a request from a socket.
+   *
+   * @param {import('./protocol.d.ts').Update | import('./protocol.d.ts').History | import('./protocol.d.ts').Unsubscribed} message
+   * @param {WebSocket} socket
+   */
   take(message, socket) {
     const isAsked = this.busyOn === socket;
     switch (message.type) {

@@ -77,6 +77,21 @@ test('two tabs see the same', async (t) => {
   assert.deepEqual(one.projection, two.projection);
 });
 
+test('a page left in the background has every event when it comes to the front', async (t) => {
+  const { stack, browser, page } = await start(t);
+  await page.evaluate((url) => follow(foldcast.connect({ url }), 'o'), stack.url);
+  await stack.append('o', 1, 1);
+  await until(page, 'o', 1);
+  const front = await browser.page();
+  await front.bringToFront();
+  const session = await browser.context.newCDPSession(page);
+  await session.send('Page.setWebLifecycleState', { state: 'frozen' });
+  await stack.append('o', 2, 9);
+  await session.send('Page.setWebLifecycleState', { state: 'active' });
+  await page.bringToFront();
+  assert.deepEqual((await until(page, 'o', 9)).versions, versions(9));
+});
+
 test('200 orders are followed on one connection', async (t) => {
   const { stack, page } = await start(t);
   const orderIds = Array.from({ length: 200 }, (_, index) => `o${index}`);

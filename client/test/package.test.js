@@ -1,12 +1,29 @@
 // What is shipped: how heavy it is, and what it brings along.
 
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 
 import { bundle, buildSite } from './bundle.js';
 import { folder, startBrowser, startStack } from './harness.js';
+
+const run = (program, args, options) =>
+  promisify(execFile)(program, args, options).catch((error) => Promise.reject(new Error(`${error.stdout}${error.stderr}`)));
+
+const CONSUMER = `
+import { connect, FoldcastError } from '@foldcast/client';
+const client = connect({ url: 'wss://x', token: async () => 'token' });
+for await (const update of client.order('o', { since: 1 })) {
+  const version: number = update.version;
+  const ref: string | undefined = update.events[0]?.ref;
+  console.log(version, ref, update.projection);
+}
+client.subscribe('o', ({ events }) => events.length, { error: (error: FoldcastError) => error.code });
+`;
 
 const COMPRESSED_BYTES_MAX = 4_096;
 
@@ -24,6 +41,20 @@ test('it has no dependency but the page’s own React', async () => {
   assert.equal(manifest.dependencies, undefined);
   assert.deepEqual(Object.keys(manifest.peerDependencies), ['react']);
   assert.equal(manifest.peerDependenciesMeta.react.optional, true);
+});
+
+test('who installs it from npm has its types', async (t) => {
+  const client = new URL('..', import.meta.url).pathname;
+  const place = await folder(t);
+  const installed = join(place, 'node_modules/@foldcast/client');
+  await mkdir(installed, { recursive: true });
+  await run('npm', ['pack', '--silent', '--pack-destination', place], { cwd: client });
+  await run('tar', ['-xzf', join(place, 'foldcast-client-0.1.0.tgz'), '-C', installed, '--strip-components', '1']);
+  await writeFile(join(place, 'consumer.mts'), CONSUMER);
+  const flags = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023', '--lib', 'es2023,dom', '--types', ''];
+  await run(join(client, 'node_modules/.bin/tsc'), [...flags, join(place, 'consumer.mts')], { cwd: place });
+  await writeFile(join(place, 'consumer.mts'), CONSUMER.replace('update.version', 'update.versio'));
+  await assert.rejects(run(join(client, 'node_modules/.bin/tsc'), [...flags, join(place, 'consumer.mts')], { cwd: place }), /versio/);
 });
 
 test('the example works as it is built by Vite, and as plain modules without a build', async (t) => {

@@ -9,6 +9,9 @@ pub mod follower;
 pub mod message;
 pub mod parts;
 pub mod request;
+#[cfg(test)]
+#[path = "tests/schema.rs"]
+mod schema;
 
 pub use error::{ErrorCode, ErrorMessage};
 pub use follower::{Follower, Step};

@@ -5,7 +5,7 @@
 //! Source: README.md of this crate.
 
 mod read;
-mod write;
+pub(crate) mod write;
 
 pub use read::UnreadableMessage;
 

@@ -22,7 +22,8 @@ const PARTS_MAX: usize = 1_000;
 const MESSAGES_IN_PARTS_MAX: usize = 100;
 
 #[derive(Serialize)]
-struct WirePart<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct WirePart<'a> {
     r#type: &'a str,
     id: &'a str,
     part: usize,

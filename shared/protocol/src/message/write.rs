@@ -14,11 +14,13 @@ use super::{Message, SentEvent, Update};
 use crate::{error::ErrorMessage, parts};
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct WireUpdate<'a> {
+pub(crate) struct WireUpdate<'a> {
     r#type: &'a str,
     order_id: &'a str,
     version: u64,
+    #[cfg_attr(test, schemars(with = "Vec<WireEvent<'_>>"))]
     events: &'a [Box<RawValue>],
     #[serde(skip_serializing_if = "Option::is_none")]
     projection: Option<&'a Fields>,
@@ -29,7 +31,8 @@ struct WireUpdate<'a> {
 }
 
 #[derive(Serialize)]
-struct WireEvent<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct WireEvent<'a> {
     version: u64,
     r#ref: String,
     ts: i64,
@@ -37,8 +40,9 @@ struct WireEvent<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct WireError<'a> {
+pub(crate) struct WireError<'a> {
     r#type: &'a str,
     code: &'a str,
     message: &'a str,
@@ -48,14 +52,16 @@ struct WireError<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-struct WireUnsubscribed<'a> {
+pub(crate) struct WireUnsubscribed<'a> {
     r#type: &'a str,
     order_id: &'a str,
 }
 
 #[derive(Serialize)]
-struct WirePong<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct WirePong<'a> {
     r#type: &'a str,
 }
 

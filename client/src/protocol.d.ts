@@ -1,0 +1,108 @@
+// Made from shared/protocol/schema.json: `TYPES=write npm test` writes it anew.
+
+export type Message = Error | Event | History | Part | Pong | Sent | Unsubscribed | Update | WantedOrder;
+/**
+ * What a browser sends.
+ */
+export type Sent =
+  | {
+      action: "subscribe";
+      /**
+       * 1 to 100 orders; a single one may stand in the message itself.
+       */
+      orders: WantedOrder[];
+    }
+  | {
+      action: "unsubscribe";
+      /**
+       * 1 to 100 orders.
+       */
+      orders: string[];
+    }
+  | {
+      action: "history";
+      /**
+       * The first version, from 1 on.
+       */
+      from: number;
+      /**
+       * The order.
+       */
+      orderId: string;
+      /**
+       * The last version.
+       */
+      to: number;
+    }
+  | {
+      action: "ping";
+    };
+
+export interface Error {
+  code: "bad_request" | "forbidden" | "too_many_subscriptions" | "too_large" | "internal";
+  message: string;
+  orderId?: string;
+  requestId: string;
+  type: "error";
+}
+export interface Event {
+  data: {
+    [k: string]: unknown;
+  };
+  ref: string;
+  ts: number;
+  version: number;
+}
+export interface History {
+  events: Event[];
+  more?: boolean;
+  orderId: string;
+  projection?: {
+    [k: string]: unknown;
+  };
+  reset?: boolean;
+  type: "history";
+  version: number;
+}
+export interface Part {
+  id: string;
+  part: number;
+  parts: number;
+  text: string;
+  type: "part";
+}
+export interface Pong {
+  type: "pong";
+}
+/**
+ * An order to subscribe to.
+ */
+export interface WantedOrder {
+  /**
+   * 1 to 256 bytes of UTF-8 without control characters.
+   */
+  orderId: string;
+  /**
+   * The ref of the event at that version.
+   */
+  ref?: string;
+  /**
+   * The last version that the browser has.
+   */
+  since?: number;
+}
+export interface Unsubscribed {
+  orderId: string;
+  type: "unsubscribed";
+}
+export interface Update {
+  events: Event[];
+  more?: boolean;
+  orderId: string;
+  projection?: {
+    [k: string]: unknown;
+  };
+  reset?: boolean;
+  type: "update";
+  version: number;
+}
