@@ -103,7 +103,8 @@ async fn several_sandboxes_serve_at_a_time_and_beyond_the_reserved_concurrency_a
     let environment = json!({"Variables": {"MAY_GO_ON": may_go_on.to_str().unwrap()}});
     for (reserved, throttled) in [(None, 0), (Some(2), 2)] {
         fs::remove_file(&may_go_on).ok();
-        let mut function = function(json!({"Environment": environment}));
+        // Longer than an integration waits: an invocation that had to wait would be another error.
+        let mut function = function(json!({"Environment": environment, "Timeout": 60}));
         if let Some(reserved) = reserved {
             function["ReservedConcurrentExecutions"] = json!(reserved);
         }
