@@ -8,6 +8,7 @@
 
 mod append;
 mod args;
+mod console;
 mod deployment;
 mod failure;
 mod fold;

@@ -20,7 +20,7 @@ use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use crate::{args, deployment::var, failure::Failure, function};
+use crate::{args, console::Console, deployment::var, failure::Failure, function};
 
 /// The template that `infra/` synthesizes.
 const TEMPLATE: &str = include_str!("../../infra/template.json");
@@ -43,7 +43,10 @@ pub(crate) async fn run(options: args::Up) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
     let data = options.data.clone();
     let is_kept = !options.ephemeral;
-    let stack = Stack::start(stack_options(options)?).await.map_err(|error| {
+    let console = options.template.is_none().then(Console::default);
+    let mut options = stack_options(options)?;
+    options.beside = console.as_ref().map(Console::service);
+    let stack = Stack::start(options).await.map_err(|error| {
         let hint = if let StartError::NoProgram(function) = &error {
             format!("; give one with --function {function}=FILE")
         } else {
@@ -53,6 +56,10 @@ pub(crate) async fn run(options: args::Up) -> Result<(), Failure> {
     })?;
     for warning in stack.warnings() {
         eprintln!("foldcast: {warning}");
+    }
+    if let Some(console) = console {
+        console.show(&stack)?;
+        println!("console     {}/", stack.management_url().trim_end_matches(|last| last != '/').trim_end_matches('/'));
     }
     println!("websocket   {}", stack.websocket_url());
     println!("management  {}", stack.management_url());
@@ -81,6 +88,7 @@ fn stack_options(options: args::Up) -> Result<StackOptions, Failure> {
         faults: faults(options.faults.as_ref())?,
         limits: limits(options.limits.as_ref())?,
         authorizes: !options.no_auth,
+        beside: None,
         environment: HANDED_ON.iter().filter_map(|name| Some(((*name).to_owned(), var(name)?))).collect(),
     })
 }

@@ -7,7 +7,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
+import { createServer, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { extname, join, normalize } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -57,6 +57,28 @@ export async function startStack(t, data, { port = 0, limits = {} } = {}) {
     append(orderId, from, to) {
       return append(printed.dynamodb, versions(to).slice(from - 1).map((n) => event(n, { orderId, n, stripeToken: 'secret' })));
     },
+    /** Calls DynamoDB as a foreign program does. */
+    async dynamodb(operation, item) {
+      const scope = 'local/20261124/us-east-1/dynamodb/aws4_request';
+      const answer = await fetch(printed.dynamodb, {
+        method: 'POST',
+        headers: {
+          'x-amz-target': `DynamoDB_20120810.${operation}`,
+          'content-type': 'application/x-amz-json-1.0',
+          authorization: `AWS4-HMAC-SHA256 Credential=${scope}, SignedHeaders=host, Signature=0`,
+          'x-amz-date': '20261124T000000Z',
+        },
+        body: JSON.stringify(item),
+      });
+      if (!answer.ok) throw new Error(`${operation}: ${answer.status}`);
+    },
+    /** The status of a page that is asked for by another host's name. */
+    async statusFor(path, host) {
+      const asked = request({ host: '127.0.0.1', port: new URL(printed.websocket).port, path, headers: { host } }).end();
+      const [answer] = await once(asked, 'response');
+      answer.resume();
+      return answer.statusCode;
+    },
     /** Appends one event with a long note. */
     appendLarge(orderId, characters) {
       return append(printed.dynamodb, [event(1, { orderId, note: 'x'.repeat(characters) })]);
@@ -81,8 +103,8 @@ async function append(endpoint, events) {
 async function serveFiles(t) {
   /** What is below `/built/` is in this folder. */
   const roots = { built: ROOT };
-  const server = createServer(async (request, response) => {
-    const path = normalize(new URL(request.url, 'http://localhost').pathname);
+  const server = createServer(async ({ url }, response) => {
+    const path = normalize(new URL(url, 'http://localhost').pathname);
     try {
       const name = path.startsWith('/built/') ? join(roots.built, path.slice('/built'.length)) : join(ROOT, path);
       const file = path === '/' ? '<!doctype html><title>page</title>' : withImports(name, await readFile(name));

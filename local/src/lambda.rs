@@ -9,14 +9,15 @@ mod runtime_api;
 mod sandbox;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
 use futures_util::future::join_all;
+use serde::Serialize;
 use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
@@ -83,9 +84,27 @@ pub enum InvokeError {
     },
 }
 
+/// An invocation that has ended, as an operator sees it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Invocation {
+    /// The function's name.
+    pub function: String,
+    /// Its `Handler`.
+    pub handler: String,
+    /// When it began, in milliseconds since 1970.
+    pub begun_at_ms: u64,
+    /// How long it took, the start of a sandbox included, in milliseconds.
+    pub duration_ms: f64,
+    /// Why it failed, if it did.
+    pub error: Option<String>,
+}
+
 /// All functions of a stack.
 pub(crate) struct Functions {
     pools: BTreeMap<String, Arc<Pool>>,
+    /// The last invocations, the newest first.
+    ended: Mutex<VecDeque<Invocation>>,
 }
 
 /// The sandboxes of one function.
@@ -116,18 +135,41 @@ impl Functions {
             let watched = faults.watches(&function.handler).then(|| (faults.clone(), upstream.clone()));
             (logical_id, Arc::new(Pool { function, command, environment, watched, idle: Mutex::default(), slots }))
         };
-        Self { pools: functions.into_iter().map(pool).collect() }
+        Self { pools: functions.into_iter().map(pool).collect(), ended: Mutex::default() }
     }
 
     /// Invokes a function and waits for its reply.
     pub(crate) async fn invoke(&self, logical_id: &str, payload: Bytes) -> Result<Bytes, InvokeError> {
         match self.pools.get(logical_id) {
-            Some(pool) => pool.invoke(payload).await,
+            Some(pool) => {
+                let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                let begun = Instant::now();
+                let reply = pool.invoke(payload).await;
+                self.remember(Invocation {
+                    function: pool.function.name.clone(),
+                    handler: pool.function.handler.clone(),
+                    begun_at_ms: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX),
+                    duration_ms: begun.elapsed().as_secs_f64() * 1e3,
+                    error: reply.as_ref().err().map(ToString::to_string),
+                });
+                reply
+            }
             None => Err(InvokeError::NotStarted {
                 function: logical_id.to_owned(),
                 reason: "no program was given for it".to_owned(),
             }),
         }
+    }
+
+    fn remember(&self, invocation: Invocation) {
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.truncate(limits::INVOCATIONS_REMEMBERED_MAX - 1);
+        ended.push_front(invocation);
+    }
+
+    /// The last invocations, the newest first.
+    pub(crate) fn ended(&self) -> Vec<Invocation> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
     /// Ends every sandbox that waits. One that serves is killed with the task that waits for it.

@@ -17,5 +17,5 @@ pub mod websocket_api;
 
 pub use application::Function;
 pub use faults::Faults;
-pub use lambda::{Command, Commands};
-pub use stack::{Data, Stack, StackOptions, StartError};
+pub use lambda::{Command, Commands, Invocation};
+pub use stack::{Data, Stack, StackOptions, StartError, Watch};

@@ -12,6 +12,9 @@ pub(crate) const SANDBOXES_PER_FUNCTION_MAX: usize = 10;
 /// Longest time from a sandbox's start to its first `/next`. Source: Lambda, 10 seconds.
 pub(crate) const INIT_TIME_OUT: Duration = Duration::from_secs(10);
 
+/// Invocations that are remembered for an operator. Ours.
+pub(crate) const INVOCATIONS_REMEMBERED_MAX: usize = 200;
+
 /// Longest time from SIGTERM to SIGKILL, for a process with an extension. Source: Lambda, 500 ms for an internal one.
 pub(crate) const SHUTDOWN_TIME_OUT: Duration = Duration::from_millis(500);
 

@@ -23,13 +23,13 @@ use crate::{
     dynamodb::DynamoDb,
     event_source::{Checkpoint, EventSource},
     faults::{Faults, Upstream},
-    lambda::{CREDENTIAL, Commands, Functions, InvokeError},
+    lambda::{CREDENTIAL, Commands, Functions, Invocation, InvokeError},
     limits,
-    queue::{self, Queues},
+    queue::{self, Message, Queues},
     template::{self, ACCOUNT_ID, REGION, TemplateError},
     websocket_api::{
-        Api, Authorization, Authorizer, Beside, Credentials, Gateway, Integration, IntegrationError, Limits, Route,
-        UNAUTHORIZED,
+        Api, Authorization, Authorizer, Beside, Connections, Credentials, Gateway, Integration, IntegrationError,
+        Limits, OpenConnection, Route, UNAUTHORIZED,
     },
 };
 
@@ -57,6 +57,37 @@ pub struct StackOptions {
     pub limits: Limits,
     /// Whether `$connect` is authorized as the template says; else whoever comes is let in.
     pub authorizes: bool,
+    /// What else is on the port of the WebSocket API, such as a page about the stack.
+    pub beside: Option<Beside>,
+}
+
+/// What an operator sees of a running stack.
+#[derive(Clone)]
+pub struct Watch {
+    connections: Connections,
+    functions: Arc<Functions>,
+    queues: Arc<Queues>,
+}
+
+impl Watch {
+    /// The open connections, the oldest first.
+    #[must_use]
+    pub fn connections(&self) -> Vec<OpenConnection> {
+        self.connections.list()
+    }
+
+    /// The last invocations that have ended, the newest first.
+    #[must_use]
+    pub fn invocations(&self) -> Vec<Invocation> {
+        self.functions.ended()
+    }
+
+    /// The messages of each queue, the oldest first.
+    #[must_use]
+    pub fn queues(&self) -> BTreeMap<String, Vec<Message>> {
+        let messages = |name: &str| (name.to_owned(), self.queues.messages(name).unwrap_or_default());
+        self.queues.names().map(messages).collect()
+    }
 }
 
 /// Where the data is.
@@ -109,6 +140,7 @@ pub struct Stack {
     gateway: Gateway,
     dynamodb: DynamoDb,
     functions: Arc<Functions>,
+    queues: Arc<Queues>,
     event_sources: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
     warnings: Vec<String>,
@@ -167,13 +199,21 @@ impl Stack {
         let credentials =
             Credentials { access_key_id: CREDENTIAL.to_owned(), secret_access_key: CREDENTIAL.to_owned() };
         let served = served(&api, &functions, options.authorizes);
-        let gateway = Gateway::serve_beside(listener, served, credentials, options.limits, beside(&queues), faults);
+        let gateway = Gateway::serve_beside(
+            listener,
+            served,
+            credentials,
+            options.limits,
+            beside(&queues, options.beside),
+            faults,
+        );
         let is_authorized = options.authorizes && api.authorization != AuthorizationTarget::None;
         let (warnings, stage) = (application.warnings, api.stage);
         Ok(Self {
             gateway,
             dynamodb,
             functions,
+            queues,
             event_sources,
             stop,
             warnings,
@@ -201,6 +241,13 @@ impl Stack {
     #[must_use]
     pub fn dynamodb_url(&self) -> String {
         format!("http://{}", self.dynamodb_address)
+    }
+
+    /// What an operator sees of it.
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        let (functions, queues) = (Arc::clone(&self.functions), Arc::clone(&self.queues));
+        Watch { connections: self.gateway.connections(), functions, queues }
     }
 
     /// Whether somebody decides who may connect.
@@ -249,10 +296,13 @@ fn served(api: &WebSocketApi, functions: &Arc<Functions>, authorizes: bool) -> A
     }
 }
 
-/// What else is on the port of the WebSocket API: SQS.
-fn beside(queues: &Arc<Queues>) -> Beside {
+/// What else is on the port of the WebSocket API: SQS, and what was given.
+fn beside(queues: &Arc<Queues>, given: Option<Beside>) -> Beside {
     let queues = Arc::clone(queues);
-    Arc::new(move |head, body| queue::answer(&head.headers, &body, &queues))
+    Arc::new(move |head, body| match queue::answer(&head.headers, &body, &queues) {
+        Some(answer) => Some(answer),
+        None => given.as_ref().and_then(|given| given(head, body)),
+    })
 }
 
 /// The program of each function. One that nothing invokes may have none: it is taken out, with a warning.

@@ -35,6 +35,7 @@ use tokio::{
 use crate::faults::Faults;
 pub use authorizer::{Authorization, Authorizer, IdentitySource, IdentitySourceError, UNAUTHORIZED};
 pub use limits::Limits;
+pub use registry::OpenConnection;
 use registry::Registry;
 use route_selection::RouteSelection;
 use spelling::{Overheard, OverheardStream, Spelling};
@@ -115,6 +116,19 @@ impl fmt::Debug for Credentials {
 pub struct Gateway {
     stop: watch::Sender<bool>,
     accepting: JoinHandle<()>,
+    connections: Connections,
+}
+
+/// The open connections of a front end.
+#[derive(Clone, Debug)]
+pub struct Connections(Arc<Registry>);
+
+impl Connections {
+    /// All of this moment, the oldest first.
+    #[must_use]
+    pub fn list(&self) -> Vec<OpenConnection> {
+        self.0.list()
+    }
 }
 
 /// What every connection of the front end shares.
@@ -124,7 +138,7 @@ struct Shared {
     limits: Limits,
     selection: RouteSelection,
     throttles: Throttles,
-    registry: Registry,
+    registry: Arc<Registry>,
     beside: Beside,
     faults: Faults,
 }
@@ -150,11 +164,18 @@ impl Gateway {
     ) -> Self {
         let (stop, stopped) = watch::channel(false);
         let selection = RouteSelection::parse(&api.route_selection_expression);
-        let registry = Registry::default();
+        let registry = Arc::new(Registry::default());
+        let connections = Connections(Arc::clone(&registry));
         let throttles = Throttles::new(&limits, &api.throttling, api.routes.keys());
         let shared = Arc::new(Shared { api, credentials, limits, selection, throttles, registry, beside, faults });
         let accepting = tokio::spawn(accept(listener, shared, stopped));
-        Self { stop, accepting }
+        Self { stop, accepting, connections }
+    }
+
+    /// The connections, for whoever watches.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        self.connections.clone()
     }
 
     /// Closes every connection and waits, for a bounded time, until each has run its `$disconnect`.

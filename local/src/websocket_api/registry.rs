@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use serde::Serialize;
 use tokio::{
     sync::{Notify, mpsc, oneshot, watch},
     time::Instant,
@@ -44,6 +45,18 @@ pub(super) struct Handle {
     lost: Arc<Notify>,
     /// Whether the browser is out of reach, and the connection has not noticed.
     dead: Arc<AtomicBool>,
+}
+
+/// What an operator sees of an open connection. Times are in milliseconds since 1970.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OpenConnection {
+    /// Its id.
+    pub connection_id: String,
+    /// When it was opened.
+    pub connected_at_ms: i64,
+    /// When a message last went either way.
+    pub last_active_at_ms: i64,
 }
 
 /// All open connections by their ids.
@@ -145,6 +158,18 @@ impl Registry {
 
     pub(super) fn get(&self, connection_id: &str) -> Option<Handle> {
         self.open().get(connection_id).cloned()
+    }
+
+    /// All open connections, the oldest first.
+    pub(super) fn list(&self) -> Vec<OpenConnection> {
+        let shown = |handle: &Handle| OpenConnection {
+            connection_id: handle.context.connection_id.clone(),
+            connected_at_ms: handle.context.connected_at_ms,
+            last_active_at_ms: handle.last_active_epoch_ms(),
+        };
+        let mut open: Vec<OpenConnection> = self.open().values().map(shown).collect();
+        open.sort_by_key(|connection| connection.connected_at_ms);
+        open
     }
 
     /// Tells every connection to close, as the service does before a restart.

@@ -77,6 +77,7 @@ pub(crate) fn options(template: Value) -> StackOptions {
         faults: Faults::default(),
         limits: Limits::default(),
         authorizes: true,
+        beside: None,
     }
 }
 
