@@ -92,6 +92,20 @@ test('a page left in the background has every event when it comes to the front',
   assert.deepEqual((await until(page, 'o', 9)).versions, versions(9));
 });
 
+test('a page is told that an order is forbidden, and others go on', async (t) => {
+  const path = (file) => new URL(file, import.meta.url).pathname;
+  const more = ['--template', path('../../infra/template.json'), '--function', `subscribe=${path('forbidding.py')}`];
+  const { stack, page } = await start(t, { more });
+  // One after the other: the function takes an order at a time.
+  const told = await page.evaluate(async (url) => {
+    const client = foldcast.connect({ url });
+    const refused = await client.order('secret')[Symbol.asyncIterator]().next().catch(({ name, code }) => [name, code]);
+    const { value } = await client.order('mine')[Symbol.asyncIterator]().next();
+    return { refused, version: value.version };
+  }, stack.url);
+  assert.deepEqual(told, { refused: ['FoldcastError', 'forbidden'], version: 0 });
+});
+
 test('200 orders are followed on one connection', async (t) => {
   const { stack, page } = await start(t);
   const orderIds = Array.from({ length: 200 }, (_, index) => `o${index}`);

@@ -26,12 +26,12 @@ export async function folder(t) {
   return path;
 }
 
-/** A `foldcast up` with its data in a folder; `port` 0 takes a free one. */
-export async function startStack(t, data, { port = 0, limits = {} } = {}) {
+/** A `foldcast up` with its data in a folder; `port` 0 takes a free one, `more` are flags. */
+export async function startStack(t, data, { port = 0, limits = {}, more = [] } = {}) {
   const limitsFile = join(data, 'limits.json');
   await writeFile(limitsFile, JSON.stringify(limits));
   const flags = ['--data', join(data, 'data'), '--port', port, '--dynamodb-port', 0, '--limits', limitsFile];
-  const child = spawn(process.env.FOLDCAST_BINARY, ['up', ...flags.map(String)], {
+  const child = spawn(process.env.FOLDCAST_BINARY, ['up', ...flags.map(String), ...more], {
     stdio: ['ignore', 'pipe', 'ignore'],
     env: { PATH: process.env.PATH, RUST_LOG: 'off' },
   });
