@@ -24,6 +24,8 @@ const DEFAULTS = {
   pongWithinMs: 10_000,
   /** Age at which a fresh connection takes over; API Gateway ends one after 2 hours. */
   renewAfterMs: 110 * 60_000,
+  /** Time without any order after which the connection is closed. */
+  restAfterMs: 10_000,
   /** Longest wait for a connection to open. */
   openWithinMs: 15_000,
   /** Longest pause before the first further try; it doubles, up to the other one. */
@@ -158,6 +160,8 @@ export class Foldcast {
   #say() {
     for (const [orderId, order] of this.#orders) if (!order.isUsed) this.#orders.delete(orderId);
     const socket = this.#current;
+    clearTimeout(this.#timers.rest);
+    if (socket && this.#orders.size === 0) this.#timers.rest = setTimeout(() => this.#rest(), this.#options.restAfterMs);
     if (!socket) {
       if (this.#orders.size > 0 && !this.#opening && !this.#timers.backoff) this.#open();
       return;
@@ -175,6 +179,16 @@ export class Foldcast {
     }
     for (const orders of chunks(wanted)) send(socket, { action: 'subscribe', orders });
     this.#retire();
+  }
+
+  /** Nobody has looked at an order for a while: the connection is not kept for nobody. */
+  #rest() {
+    const socket = this.#current;
+    if (!socket) return;
+    this.#current = undefined;
+    for (const timer of [this.#timers.listen, this.#timers.renew]) clearTimeout(timer);
+    socket.onopen = socket.onclose = socket.onmessage = null;
+    socket.close(1000);
   }
 
   async #open() {

@@ -88,7 +88,7 @@ export class Order {
   watch(watcher) {
     queueMicrotask(() => {
       const { version, projection } = this.follower;
-      if (!this.watchers.has(watcher) || projection === undefined) return;
+      if (watcher.isTold || !this.watchers.has(watcher) || projection === undefined) return;
       watcher.next({ orderId: this.orderId, version, events: [], projection, reset: false });
     });
     this.watchers.add(watcher);
@@ -133,8 +133,16 @@ export class Order {
     this.busy = this.busyOn = undefined;
   }
 
+  /** What one of them throws is reported, and nobody else's affair. */
   #tell(say) {
-    for (const watcher of [...this.watchers]) say(watcher);
+    for (const watcher of [...this.watchers]) {
+      try {
+        watcher.isTold = true;
+        say(watcher);
+      } catch (error) {
+        globalThis.reportError?.(error);
+      }
+    }
   }
 }
 

@@ -276,6 +276,41 @@ test('an abort ends a subscription, and closing the client ends everything', asy
   assert.throws(() => client.subscribe('a', () => {}), { code: 'closed' });
 });
 
+test('a connection is closed when nobody looks at an order any more, and opened again for the next one', async () => {
+  const { client, socket, stops } = await following(['a'], { restAfterMs: 1_000 });
+  socket.hear(update('a', 1));
+  stops[0]();
+  await settled();
+  socket.hear({ type: 'unsubscribed', orderId: 'a' });
+  await settled();
+  await pass(999);
+  assert.equal(socket.readyState, 1);
+  await pass(1);
+  assert.equal(socket.readyState, 3);
+  await pass(3_600_000);
+  assert.equal(sockets.length, 1, 'nothing is opened for nobody');
+  client.subscribe('b', () => {});
+  await settled();
+  assert.equal(sockets.length, 2);
+  client.close();
+});
+
+test('what a callback throws is reported, and the others hear the update', async (t) => {
+  const { client, socket, seen } = await following(['a']);
+  client.subscribe('a', () => {
+    throw new Error('mine');
+  });
+  const later = [];
+  client.subscribe('a', (update) => later.push(update));
+  const reported = [];
+  globalThis.reportError = ({ message }) => reported.push(message);
+  t.after(() => delete globalThis.reportError);
+  socket.hear(update('a', 1));
+  assert.deepEqual(reported, ['mine']);
+  assert.deepEqual([seen.length, later.length], [1, 1]);
+  client.close();
+});
+
 test('an order id that the gateway would refuse is refused at once', () => {
   const client = connect({ url: 'ws://gateway' });
   for (const orderId of ['', 'a\n', 'é'.repeat(129), undefined]) assert.throws(() => client.order(orderId), { code: 'bad_request' });
