@@ -34,10 +34,12 @@ async function refresh() {
   }
 }
 
-document.querySelector('#sample').addEventListener('click', async () => {
+const sample = document.querySelector('#sample');
+sample.addEventListener('click', async () => {
   const { orderId } = await ask('sample', { method: 'POST', headers: { 'content-type': 'application/json' } });
   look(orderId);
 });
+sample.disabled = false;
 addEventListener('hashchange', () => look(decodeURIComponent(location.hash.slice(1))));
 if (location.hash.length > 1) look(decodeURIComponent(location.hash.slice(1)));
 

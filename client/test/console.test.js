@@ -17,6 +17,7 @@ async function start(t) {
 test('a sample order is placed and followed live, and its versions are travelled', async (t) => {
   const { page, errors } = await start(t);
   await page.getByText('No order yet').waitFor();
+  await page.getByText('0 orders, 0 connections, 0 failures').waitFor();
   await page.keyboard.press('Tab');
   assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Place a sample order');
   await page.keyboard.press('Enter');
