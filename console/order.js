@@ -103,8 +103,11 @@ export class OrderView {
       if (version === shown) button.setAttribute('aria-current', 'true');
       const time = document.createElement('time');
       const date = new Date(ts / 1000);
-      time.dateTime = date.toISOString();
-      time.textContent = date.toLocaleString();
+      // A producer may have written any number.
+      if (!Number.isNaN(date.getTime())) {
+        time.dateTime = date.toISOString();
+        time.textContent = date.toLocaleString();
+      }
       button.append(`${version}`, ' ', data.eventName, time);
       button.addEventListener('click', () => {
         $('#version').value = String(version);

@@ -13,7 +13,7 @@ fn keys(batches: &[Vec<String>]) -> Vec<String> {
 /// The mapping of most tests: items that are there before its first read come in one batch.
 fn reporting(more: Value) -> Value {
     let mut mapping =
-        json!({"FunctionResponseTypes": ["ReportBatchItemFailures"], "MaximumBatchingWindowInSeconds": 1});
+        json!({"FunctionResponseTypes": ["ReportBatchItemFailures"], "MaximumBatchingWindowInSeconds": 2});
     mapping.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     mapping
 }
@@ -136,7 +136,7 @@ async fn without_the_response_type_a_reply_is_not_looked_at() {
 #[tokio::test]
 async fn bisecting_finds_the_one_bad_record_and_does_not_count_as_a_retry() {
     let mapping =
-        json!({"MaximumBatchingWindowInSeconds": 1, "MaximumRetryAttempts": 0, "BisectBatchOnFunctionError": true});
+        json!({"MaximumBatchingWindowInSeconds": 2, "MaximumRetryAttempts": 0, "BisectBatchOnFunctionError": true});
     let mapped = Mapped::start(mapping).await;
     mapped.put(&[("1", "ok"), ("2", "ok"), ("3", "raise"), ("4", "ok")]).await;
     let document = mapped.failure().await;
@@ -147,7 +147,7 @@ async fn bisecting_finds_the_one_bad_record_and_does_not_count_as_a_retry() {
 
 #[tokio::test]
 async fn a_batch_is_handed_over_when_it_is_full_or_its_window_is_over() {
-    let mapped = Mapped::start(json!({"BatchSize": 2, "MaximumBatchingWindowInSeconds": 1})).await;
+    let mapped = Mapped::start(json!({"BatchSize": 2, "MaximumBatchingWindowInSeconds": 2})).await;
     mapped.put(&[("1", "ok"), ("2", "ok"), ("3", "ok")]).await;
     assert_eq!(keys(&mapped.batches(2).await), ["1 2", "3"]);
     mapped.stack.stop().await;

@@ -188,7 +188,7 @@ async fn an_unsigned_call_and_a_wrong_key_are_403_unless_signatures_are_switched
 
 #[tokio::test]
 async fn a_slow_readers_buffer_is_bounded_and_a_post_to_it_429() {
-    let limits = Limits { outbound_messages_max: 4, post_time_out: Duration::from_millis(50), ..Limits::default() };
+    let limits = Limits { outbound_messages_max: 4, post_time_out: Duration::from_millis(500), ..Limits::default() };
     let invoked = Invoked::default();
     let rig = Rig::start_with(echoing(&invoked), limits).await;
     let _reads_nothing = rig.upgraded().await;

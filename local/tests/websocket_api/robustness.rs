@@ -65,7 +65,7 @@ async fn a_frame_header_of_1_gb_is_1009_before_any_of_it_has_come() {
 
 #[tokio::test]
 async fn a_browser_that_dribbles_its_upgrade_is_given_up() {
-    let limits = Limits { header_time_out: Duration::from_millis(100), ..Limits::default() };
+    let limits = Limits { header_time_out: Duration::from_secs(1), ..Limits::default() };
     let rig = Rig::start_with(echoing(&Invoked::default()), limits).await;
     let request = upgrade("/live", "");
     let mut dribbling = rig.socket().await;
