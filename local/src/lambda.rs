@@ -1,6 +1,7 @@
 //! Lambda: functions as child processes that speak the Runtime API.
 //!
-//! Owns: how many sandboxes a function has, which one serves an invocation, and that a broken one is replaced.
+//! Owns: how many sandboxes a function has, which one serves an invocation, that a broken one is replaced, and what was
+//! invoked last.
 //! Must not know: who invokes, what an event says.
 //! Source: Lambda developer guide, "Lambda execution environment lifecycle".
 

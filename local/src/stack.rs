@@ -4,6 +4,8 @@
 //! Must not know: how a part does its work.
 //! Source: the template; addresses are the caller's choice.
 
+mod operator;
+
 use std::{
     collections::BTreeMap,
     fs::{self, File},
@@ -23,15 +25,16 @@ use crate::{
     dynamodb::DynamoDb,
     event_source::{Checkpoint, EventSource},
     faults::{Faults, Upstream},
-    lambda::{CREDENTIAL, Commands, Functions, Invocation, InvokeError},
+    lambda::{CREDENTIAL, Commands, Functions, InvokeError},
     limits,
-    queue::{self, Message, Queues},
+    queue::{self, Queues},
     template::{self, ACCOUNT_ID, REGION, TemplateError},
     websocket_api::{
-        Api, Authorization, Authorizer, Beside, Connections, Credentials, Gateway, Integration, IntegrationError,
-        Limits, OpenConnection, Route, UNAUTHORIZED,
+        Api, Authorization, Authorizer, Beside, Credentials, Gateway, Integration, IntegrationError, Limits, Route,
+        UNAUTHORIZED,
     },
 };
+pub use operator::Watch;
 
 /// What to run and where.
 pub struct StackOptions {
@@ -59,35 +62,6 @@ pub struct StackOptions {
     pub authorizes: bool,
     /// What else is on the port of the WebSocket API, such as a page about the stack.
     pub beside: Option<Beside>,
-}
-
-/// What an operator sees of a running stack.
-#[derive(Clone)]
-pub struct Watch {
-    connections: Connections,
-    functions: Arc<Functions>,
-    queues: Arc<Queues>,
-}
-
-impl Watch {
-    /// The open connections, the oldest first.
-    #[must_use]
-    pub fn connections(&self) -> Vec<OpenConnection> {
-        self.connections.list()
-    }
-
-    /// The last invocations that have ended, the newest first.
-    #[must_use]
-    pub fn invocations(&self) -> Vec<Invocation> {
-        self.functions.ended()
-    }
-
-    /// The messages of each queue, the oldest first.
-    #[must_use]
-    pub fn queues(&self) -> BTreeMap<String, Vec<Message>> {
-        let messages = |name: &str| (name.to_owned(), self.queues.messages(name).unwrap_or_default());
-        self.queues.names().map(messages).collect()
-    }
 }
 
 /// Where the data is.

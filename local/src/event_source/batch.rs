@@ -28,7 +28,7 @@ pub(super) struct Waiting {
 
 impl Waiting {
     pub(super) fn push(&mut self, record: Record) {
-        self.bytes += record.bytes + 1;
+        self.bytes += record.text.len() + 1;
         self.since.get_or_insert_with(Instant::now);
         self.records.push(record);
     }
@@ -67,11 +67,11 @@ pub(super) fn lanes(records: Vec<Record>, lanes_max: usize) -> Vec<Vec<Record>> 
 pub(super) fn batches(records: Vec<Record>, batch_size: usize) -> Vec<Vec<Record>> {
     let (mut batches, mut batch, mut bytes) = (Vec::new(), Vec::new(), ENVELOPE_BYTES);
     for record in records {
-        if !batch.is_empty() && (batch.len() >= batch_size || bytes + record.bytes + 1 > PAYLOAD_BYTES_MAX) {
+        if !batch.is_empty() && (batch.len() >= batch_size || bytes + record.text.len() + 1 > PAYLOAD_BYTES_MAX) {
             batches.push(std::mem::take(&mut batch));
             bytes = ENVELOPE_BYTES;
         }
-        bytes += record.bytes + 1;
+        bytes += record.text.len() + 1;
         batch.push(record);
     }
     if !batch.is_empty() {
@@ -91,8 +91,6 @@ pub(super) fn too_old(records: &[Record], age_max: Option<Duration>, now: System
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
-
     use super::*;
 
     fn record(number: usize, key: &str, bytes: usize) -> Record {
@@ -101,8 +99,7 @@ mod tests {
             event_id: String::new(),
             created_at_s: 0.0,
             keys: key.to_owned(),
-            bytes,
-            json: Value::Null,
+            text: "x".repeat(bytes),
         }
     }
 

@@ -21,13 +21,16 @@ pub(super) struct Record {
     pub(super) created_at_s: f64,
     /// The item's keys, as text.
     pub(super) keys: String,
-    /// What it is in an event, in bytes.
-    pub(super) bytes: usize,
-    pub(super) json: Value,
+    /// Its JSON, as it stands in an event.
+    pub(super) text: String,
 }
 
 impl Record {
-    pub(super) fn new(record: &dynoxide::actions::get_records::Record, stream_arn: &str) -> anyhow::Result<Self> {
+    /// The record, and what filters see of it.
+    pub(super) fn new(
+        record: &dynoxide::actions::get_records::Record,
+        stream_arn: &str,
+    ) -> anyhow::Result<(Self, Value)> {
         let change = &record.dynamodb;
         let mut shown = serde_json::to_value(change)?;
         let images = ["Keys", "NewImage", "OldImage"];
@@ -48,14 +51,14 @@ impl Record {
             let user = json!({"type": user.identity_type, "principalId": user.principal_id});
             fields.insert("userIdentity".to_owned(), user);
         }
-        Ok(Self {
+        let record = Self {
             sequence_number: change.sequence_number.clone(),
             event_id: record.event_id.clone(),
             created_at_s: change.approximate_creation_date_time,
             keys: json.pointer("/dynamodb/Keys").map(Value::to_string).unwrap_or_default(),
-            bytes: json.to_string().len(),
-            json,
-        })
+            text: json.to_string(),
+        };
+        Ok((record, json))
     }
 }
 
