@@ -292,4 +292,20 @@ mod tests {
         assert_eq!((read("live").functions.len(), read("live").warnings.len()), (1, 1));
         assert_eq!((read("dev").functions.len(), read("dev").warnings.len()), (0, 0));
     }
+
+    #[test]
+    fn a_mapping_that_is_not_enabled_is_not_run() {
+        let read = |enabled: Value| {
+            let resources = json!({
+                "F": {"Type": "AWS::Lambda::Function", "Properties": {"Handler": "h"}},
+                "T": {"Type": "AWS::DynamoDB::Table", "Properties": {
+                    "KeySchema": [], "StreamSpecification": {"StreamViewType": "NEW_IMAGE"}}},
+                "M": {"Type": "AWS::Lambda::EventSourceMapping", "Properties": {
+                    "EventSourceArn": {"Fn::GetAtt": ["T", "StreamArn"]}, "FunctionName": {"Ref": "F"},
+                    "StartingPosition": "LATEST", "Enabled": enabled}},
+            });
+            read_resources(&resources).unwrap().mappings.len()
+        };
+        assert_eq!([json!(true), json!(false), json!("false"), Value::Null].map(read), [1, 0, 0, 1]);
+    }
 }

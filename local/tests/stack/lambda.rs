@@ -201,6 +201,19 @@ async fn an_invocation_runs_on_when_its_integration_has_given_up() {
 }
 
 #[tokio::test]
+async fn a_process_with_an_extension_is_told_before_it_is_killed_and_no_other() {
+    for (init, is_told) in [("extension", true), ("", false)] {
+        let folder = tempfile::TempDir::new().unwrap();
+        let ended = folder.path().join("ended");
+        let environment = json!({"Variables": {"init": init, "ENDED": ended.to_str().unwrap()}});
+        let stack = Stack::start(options(template(function(json!({"Environment": environment})), None))).await.unwrap();
+        drop(Browser::connect(&stack).await);
+        stack.stop().await;
+        assert_eq!(ended.exists(), is_told, "extension: {is_told}");
+    }
+}
+
+#[tokio::test]
 async fn without_authorization_whoever_comes_is_let_in() {
     let mut template = template(function(json!({})), None);
     template["Resources"]["Connect"]["Properties"]["AuthorizationType"] = json!("AWS_IAM");
