@@ -32,8 +32,11 @@ fn install_chromium() -> anyhow::Result<()> {
     if is_there() {
         return Ok(());
     }
-    let package = ["install", "-y", "-qq", "--no-install-recommends", "chromium"];
-    step::run("Chromium", program("apt-get", &package)).ok();
+    // A fresh machine has no lists of packages. Where there is no apt-get, the end below says what to do.
+    let chromium = ["install", "-y", "-qq", "--no-install-recommends", "chromium"];
+    step::run("package lists", program("apt-get", &["update", "-qq"]))
+        .and_then(|()| step::run("Chromium", program("apt-get", &chromium)))
+        .ok();
     ensure!(
         is_there(),
         "install Chromium as {CHROMIUM}; `npm test` in client/ takes another one from the variable CHROMIUM"
