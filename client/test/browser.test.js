@@ -117,7 +117,8 @@ test('200 orders are followed on one connection', async (t) => {
     assert.deepEqual((await until(page, orderId, 2)).versions, [1, 2]);
   }
   const orders = frames.map((frame) => JSON.parse(frame)).filter(({ action }) => action === 'subscribe');
-  assert.deepEqual(orders.map((frame) => frame.orders.length), [100, 100], 'the gateway takes 100 at once');
+  // Whatever is said after that heals a gap of a single order.
+  assert.deepEqual(orders.slice(0, 2).map((frame) => frame.orders.length), [100, 100], 'the gateway takes 100 at once');
 });
 
 test('a fresh connection takes over before the old one ends, without a gap', async (t) => {
