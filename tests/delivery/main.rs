@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use domain::{ConnectionId, OrderId, PrincipalId, Version};
+use domain::{ConnectionId, Identity, OrderId, Principal, PrincipalId, Version};
 use event_handler::{BatchItemFailure, BatchResponse};
 use local::websocket_api::Limits;
 use serde_json::{Value, json};
@@ -16,6 +16,13 @@ use tests::{
 
 fn order(id: &str) -> OrderId {
     OrderId::new(id).unwrap()
+}
+
+/// A connection of nobody in particular, that was opened long ago.
+fn connection(connection_id: &str) -> Connection {
+    let principal = Principal::with_scope(PrincipalId::new("user_123").unwrap(), "");
+    let identity = Identity { principal, expires_at_s: None };
+    Connection { connection_id: ConnectionId::new(connection_id), identity, connected_at_ms: 0 }
 }
 
 /// The versions of an update's events, and its own.
@@ -38,7 +45,7 @@ async fn the_projection_is_stored_before_the_subscribers_are_read() {
 async fn the_subscription_is_recorded_before_the_projection_is_read() {
     let gateway = InProcess::start().await;
     let (_browser, _snapshot) = Browser::subscribed(&gateway.websocket_url, "o").await;
-    let calls = ["PutItem subscriptions", "GetItem order_projections, consistent"];
+    let calls = ["UpdateItem connections", "PutItem subscriptions", "GetItem order_projections, consistent"];
     assert_eq!(gateway.counted.take().calls, calls);
 }
 
@@ -124,12 +131,7 @@ async fn a_failure_that_the_queue_does_not_take_comes_again() {
 async fn a_connection_that_is_gone_is_forgotten_and_nobody_else_notices() {
     let gateway = InProcess::start().await;
     let gone = "L0SM9cOFvHcCIhw=";
-    let connection = Connection {
-        connection_id: ConnectionId::new(gone),
-        principal_id: PrincipalId::from_authorizer(None),
-        connected_at_ms: 0,
-    };
-    gateway.store.connections.put(&connection).await.unwrap();
+    gateway.store.connections.put(&connection(gone)).await.unwrap();
     for order_id in ["o", "p"] {
         gateway.record_subscription(order_id, gone).await;
     }

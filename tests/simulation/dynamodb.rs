@@ -24,6 +24,7 @@ pub(crate) fn serve(database: &Database, operation: &str, request: &Value) -> (u
         "GetItem" => run(request, |request| database.get_item(request)),
         "PutItem" => run(request, |request| database.put_item(request)),
         "Query" => run(request, |request| database.query(request)),
+        "UpdateItem" => run(request, |request| database.update_item(request)),
         _ => panic!("an operation that is not simulated: {operation}"),
     }
 }

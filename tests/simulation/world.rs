@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use connect::Connect;
 use disconnect::Disconnect;
 use domain::{Event, OrderId};
 use dynoxide::Database;
@@ -60,6 +61,7 @@ pub(crate) struct World {
     pub(crate) due: VecDeque<Event>,
     gate: Gate,
     handler: EventHandler,
+    connect: Connect,
     subscribe: Subscribe,
     disconnect: Disconnect,
     actors: BTreeMap<u64, Actor>,
@@ -135,6 +137,8 @@ impl World {
             "AWS_ENDPOINT_URL_DYNAMODB" | "AWS_ENDPOINT_URL_SQS" => Some("http://aws".to_owned()),
             "MANAGEMENT_ENDPOINT" => Some("http://gateway/local".to_owned()),
             "FAILURE_QUEUE_URL" => Some("http://aws/failures".to_owned()),
+            "ALLOWED_ORIGINS" => Some("*".to_owned()),
+            "ANONYMOUS_SCOPE" => Some("orders:read:all".to_owned()),
             _ => None,
         };
         let sdk = sdk_config(&var).unwrap().into_builder().http_client(gate.clone()).build();
@@ -160,6 +164,7 @@ impl World {
             transcript: Vec::new(),
             due,
             handler: EventHandler::with_sdk(&sdk, &var).unwrap(),
+            connect: Connect::with_sdk(&sdk, &var).unwrap(),
             subscribe: Subscribe::with_sdk(&sdk, &var).unwrap(),
             disconnect: Disconnect::new(store.connections.clone(), store.subscriptions.clone()),
             store,
@@ -335,9 +340,9 @@ impl World {
         self.browsers[browser].is_connecting = true;
         self.report.connections += 1;
         let connection_id = format!("c{}", self.report.connections);
-        let (connections, request) = (self.store.connections.clone(), invocation(&connection_id, 0, None));
+        let (connect, request) = (self.connect.clone(), invocation(&connection_id, 0, None));
         self.begin(Role::Connect { browser, connection_id }, async move {
-            Outcome::Reply(connect::handle(&connections, request).await.ok())
+            Outcome::Reply(connect.handle(request).await.ok())
         });
     }
 

@@ -1,16 +1,22 @@
-//! Pushing one update to every subscriber of an order.
+//! Pushing one update to every subscriber of an order that may see it.
 //!
-//! Owns: that each outcome leads to what rule 4 says.
+//! Owns: that each outcome leads to what rule 4 says, and that who may see the order no longer is told so once.
 //! Must not know: where the update comes from.
-//! Source: rule 4 of the guarantee; the decision itself is `domain::fan_out`.
+//! Source: rule 4 of the guarantee; the decisions themselves are `domain::fan_out`.
 
-use domain::{ConnectionId, OrderId, fan_out};
+use domain::{
+    ConnectionId, OrderId, Projection, Subscription, Version,
+    fan_out::{self, Audience, Outcome},
+};
 use futures_util::{StreamExt, stream};
-use protocol::{Message, Update};
-use store::{Store, subscriptions::ListError};
+use protocol::{ErrorCode, ErrorMessage, Message, Update};
+use store::{Store, event_log::ReadError, now_ms, subscriptions::ListError};
 use tokio::time::Instant;
 
-use crate::{Orders, fold::Folded};
+use crate::{
+    Orders,
+    fold::{Folded, OwnerBefore},
+};
 
 /// Why an update has to be pushed again.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +36,7 @@ pub enum FanOutError {
 const SETTLEMENTS_IN_FLIGHT_MAX: usize = 16;
 
 impl Orders {
-    /// Pushes to the subscribers that there are after the projection was stored.
+    /// Pushes to the subscribers that there are after the projection was stored, as far as they may see the order.
     pub(crate) async fn fan_out(
         &self,
         order_id: &OrderId,
@@ -44,21 +50,88 @@ impl Orders {
             tracing::info!(order_id = order_id.as_str(), version, subscribers, "folded");
             return Ok(());
         }
+        let Audience { shown, lost, expired } = self.audience(order_id, folded, subscriptions).await;
+        let (shown, lost, expired) = (ids(shown), ids(lost), ids(expired));
+        let pushed = shown.len();
         let update = Update::redacted(order_id.clone(), &folded.events, &folded.projection, &self.redaction);
-        let frames = Message::Update(update).frames();
-        let connection_ids = subscriptions.into_iter().map(|subscription| subscription.connection_id).collect();
-        let outcomes = self.push.send_all(connection_ids, frames.into(), deadline).await;
+        let mut outcomes = self.push_to(shown, &Message::Update(update), deadline).await;
+        outcomes.extend(self.tell_lost(order_id, lost, deadline).await);
         let settlement = fan_out::settle(outcomes);
-        let (gone, closed) = (settlement.forget.len(), settlement.close.len());
-        tracing::info!(order_id = order_id.as_str(), version, subscribers, gone, closed, "folded and pushed");
-        self.forget_all(settlement.forget).await;
-        self.close_all(settlement.close).await?;
+        let (gone, closed) = (settlement.forget.len(), settlement.close.len() + expired.len());
+        tracing::info!(order_id = order_id.as_str(), version, subscribers, pushed, gone, closed, "folded and pushed");
+        self.close_all(&expired).await?;
+        self.forget_all(settlement.forget.into_iter().chain(expired)).await;
+        self.close_all(&settlement.close).await?;
         if settlement.retry { Err(FanOutError::General) } else { Ok(()) }
     }
 
+    async fn audience(&self, order_id: &OrderId, folded: &Folded, subscriptions: Vec<Subscription>) -> Audience {
+        let after = folded.projection.owner();
+        let before = match &folded.before {
+            OwnerBefore::Known(owner) => owner.clone(),
+            OwnerBefore::AsOf(_) if subscriptions.iter().all(|each| each.principal.may_see(after)) => None,
+            OwnerBefore::AsOf(version) => self.owner_as_of(order_id, *version).await.unwrap_or_else(|error| {
+                tracing::warn!(order_id = order_id.as_str(), %error, "who lost the order is not told");
+                None
+            }),
+        };
+        fan_out::audience(subscriptions, before.as_deref(), after, now_ms() / 1_000)
+    }
+
+    /// Whose order it was at a version. Read only for an event that comes again after it gave the order to another owner.
+    async fn owner_as_of(&self, order_id: &OrderId, version: Version) -> Result<Option<String>, ReadError> {
+        let mut projection = Projection::default();
+        let mut reader = self.store.event_log.read(order_id, Version::FIRST..=version);
+        while let Some(page) = reader.next_page().await? {
+            for logged in &page {
+                projection.evolve(logged);
+            }
+        }
+        Ok(projection.owner().map(str::to_owned))
+    }
+
+    async fn push_to(
+        &self,
+        connection_ids: Vec<ConnectionId>,
+        message: &Message,
+        deadline: Instant,
+    ) -> Vec<(ConnectionId, Outcome)> {
+        if connection_ids.is_empty() {
+            return Vec::new();
+        }
+        self.push.send_all(connection_ids, message.frames().into(), deadline).await
+    }
+
+    /// Tells those who may see the order no longer, and ends their subscriptions.
+    async fn tell_lost(
+        &self,
+        order_id: &OrderId,
+        lost: Vec<ConnectionId>,
+        deadline: Instant,
+    ) -> Vec<(ConnectionId, Outcome)> {
+        let message = Message::Error(ErrorMessage {
+            code: ErrorCode::Forbidden,
+            message: "the order has another owner".to_owned(),
+            request_id: String::new(),
+            order_id: Some(order_id.clone()),
+        });
+        let outcomes = self.push_to(lost, &message, deadline).await;
+        let Store { connections, subscriptions, .. } = &self.store;
+        for (connection_id, _) in outcomes.iter().filter(|(_, outcome)| *outcome == Outcome::Delivered) {
+            let ended = store::unsubscribe(connections, subscriptions, connection_id, order_id).await.is_ok();
+            tracing::info!(
+                order_id = order_id.as_str(),
+                connection_id = connection_id.as_str(),
+                ended,
+                "lost its order"
+            );
+        }
+        outcomes
+    }
+
     /// A connection that cannot be forgotten is forgotten by the next push, which finds it gone again.
-    async fn forget_all(&self, connection_ids: Vec<ConnectionId>) {
-        let forgets = connection_ids.into_iter().map(|connection_id| async move {
+    async fn forget_all(&self, connection_ids: impl Iterator<Item = ConnectionId>) {
+        let forgets = connection_ids.map(|connection_id| async move {
             let Store { connections, subscriptions, .. } = &self.store;
             let forgotten = store::forget(connections, subscriptions, &connection_id).await.is_ok();
             tracing::info!(connection_id = connection_id.as_str(), forgotten, "gone");
@@ -66,10 +139,14 @@ impl Orders {
         stream::iter(forgets).for_each_concurrent(SETTLEMENTS_IN_FLIGHT_MAX, |forget| forget).await;
     }
 
-    async fn close_all(&self, connection_ids: Vec<ConnectionId>) -> Result<(), FanOutError> {
+    async fn close_all(&self, connection_ids: &[ConnectionId]) -> Result<(), FanOutError> {
         let closes = connection_ids.iter().map(|connection_id| self.push.close(connection_id));
         let closes = stream::iter(closes).buffer_unordered(SETTLEMENTS_IN_FLIGHT_MAX);
         let open = closes.filter(|closed| std::future::ready(closed.is_err())).count().await;
         if open == 0 { Ok(()) } else { Err(FanOutError::NotClosed(open)) }
     }
+}
+
+fn ids(subscriptions: Vec<Subscription>) -> Vec<ConnectionId> {
+    subscriptions.into_iter().map(|subscription| subscription.connection_id).collect()
 }

@@ -24,6 +24,17 @@ pub(crate) struct Folded {
     pub(crate) projection: Projection,
     /// A run that ends at the projection's version; or none, if it would be too long.
     pub(crate) events: Vec<LoggedEvent>,
+    /// Whose order it was before.
+    pub(crate) before: OwnerBefore,
+}
+
+/// Whose order it was before the events that are pushed.
+#[derive(Debug)]
+pub(crate) enum OwnerBefore {
+    /// The owner of the projection that was stored.
+    Known(Option<String>),
+    /// The stored projection had some of the events already: it was the owner after the event of this version.
+    AsOf(Version),
 }
 
 /// Why an order's events were not folded.
@@ -80,6 +91,12 @@ impl Orders {
         delivered: &BTreeMap<Version, LoggedEvent>,
         plan: &Plan,
     ) -> Result<Folded, FoldError> {
+        let first_delivered = delivered.keys().next().copied().unwrap_or_default();
+        let before = if projection.version() < first_delivered {
+            OwnerBefore::Known(projection.owner().map(str::to_owned))
+        } else {
+            OwnerBefore::AsOf(first_delivered.previous())
+        };
         let is_pushed = |logged: &LoggedEvent| plan.push.as_ref().is_some_and(|push| push.contains(&logged.version));
         let mut events = Vec::new();
         let mut take = |logged: &LoggedEvent| {
@@ -101,6 +118,6 @@ impl Orders {
         if projection.version() < due {
             return Err(FoldError::LogTooShort { at: projection.version(), due });
         }
-        Ok(Folded { projection, events })
+        Ok(Folded { projection, events, before })
     }
 }

@@ -8,7 +8,10 @@ use domain::{LoggedEvent, OrderId, Projection, Version, limits};
 use store::Written;
 use tokio::time::Instant;
 
-use crate::{FoldError, OrderError, Orders, fold::Folded};
+use crate::{
+    FoldError, OrderError, Orders,
+    fold::{Folded, OwnerBefore},
+};
 
 /// What rebuilding an order did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +34,8 @@ impl Orders {
         for _ in 0..limits::FOLD_TRIES_MAX {
             let stored = self.store.projections.get(order_id).await.map_err(FoldError::Get)?;
             let before = stored.version();
-            let folded = self.fold_whole(order_id, before).await?;
+            let owner = OwnerBefore::Known(stored.owner().map(str::to_owned));
+            let folded = self.fold_whole(order_id, before, owner).await?;
             let changed = folded.projection != stored;
             if changed {
                 let put = self.store.projections.put(order_id, &folded.projection, before).await;
@@ -47,7 +51,7 @@ impl Orders {
     }
 
     /// The fold of the log, and its events after a version unless they are too many for one update.
-    async fn fold_whole(&self, order_id: &OrderId, after: Version) -> Result<Folded, FoldError> {
+    async fn fold_whole(&self, order_id: &OrderId, after: Version, before: OwnerBefore) -> Result<Folded, FoldError> {
         let mut projection = Projection::default();
         let mut events: Vec<LoggedEvent> = Vec::new();
         let mut reader = self.store.event_log.read(order_id, Version::FIRST..=Version::new(u64::MAX));
@@ -62,6 +66,6 @@ impl Orders {
         if events.last().is_some_and(|last| last.version != projection.version()) {
             events.clear();
         }
-        Ok(Folded { projection, events })
+        Ok(Folded { projection, events, before })
     }
 }

@@ -1,6 +1,7 @@
 //! What a browser says: `subscribe`, `unsubscribe`, `history`, `ping` and anything else.
 //!
-//! Owns: answering each message, each order of it for itself, so that the client knows where it stands.
+//! Owns: answering each message, each order of it for itself, so that the client knows where it stands; ending a
+//! connection whose token has expired.
 //! Must not know: the change feed, other connections.
 //! Source: README.md of `protocol`; rule 2 of the guarantee is kept in `order.rs`.
 
@@ -8,19 +9,27 @@ mod answers;
 mod caller;
 mod order;
 
+use std::collections::BTreeSet;
+
 use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
-use domain::{ConnectionId, OrderId, Redaction, limits};
+use domain::{Anonymous, ConnectionId, OrderId, Redaction, limits};
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream};
 use lambda_runtime::{LambdaEvent, service_fn};
-use protocol::{ErrorCode, ErrorMessage, Message, Request, RequestError};
-use push::{ManagementEndpoint, Push, deadline};
+use protocol::{ErrorCode, ErrorMessage, Message, Request, RequestError, request::Wanted};
+use push::{ManagementEndpoint, NotClosed, Push, deadline};
 use serde_json::{Value, json};
-use store::{SdkConfig, Store, aws};
+use store::{
+    CallError, SdkConfig, Store,
+    aws::{self, VariableError},
+};
 use tokio::time::Instant;
 
 pub use answers::AnswerError;
 use answers::Answers;
+use caller::Admission;
 pub use caller::{Caller, NoCaller};
+
+const SUBSCRIPTIONS_MAX_VARIABLE: &str = "SUBSCRIPTIONS_MAX";
 
 /// What the function works with.
 #[derive(Clone, Debug)]
@@ -28,6 +37,8 @@ pub struct Subscribe {
     store: Store,
     push: Push,
     redaction: Redaction,
+    anonymous: Anonymous,
+    subscriptions_max: usize,
 }
 
 /// Why a message is not answered; API Gateway tells the browser of an internal error then.
@@ -39,6 +50,9 @@ pub enum SubscribeError {
     /// A part of the answer could not be sent.
     #[error("the answer could not be sent")]
     NotAnswered(#[from] AnswerError),
+    /// A connection that is served no more stays open.
+    #[error("a connection that nobody vouches for is still open")]
+    NotClosed(#[from] NotClosed),
 }
 
 /// Serves the browsers' messages until Lambda ends the process.
@@ -73,10 +87,13 @@ impl Subscribe {
             store: Store::from_vars(sdk, var)?,
             push: Push::new(sdk, &ManagementEndpoint::from_vars(var)?),
             redaction: Redaction::from_vars(var),
+            anonymous: Anonymous::from_vars(var),
+            subscriptions_max: subscriptions_max(var)?,
         })
     }
 
-    /// Answers one message. The last frame of the answer is the route response; those before it are pushed.
+    /// Answers one message. The last frame of the answer is the route response; those before it are pushed. A connection
+    /// whose token has expired is closed and not answered: its client comes back with another one.
     ///
     /// # Errors
     /// [`SubscribeError`] if the invocation is none of API Gateway's or a frame could not be pushed.
@@ -85,11 +102,18 @@ impl Subscribe {
         request: ApiGatewayWebsocketProxyRequest,
         deadline: Instant,
     ) -> Result<Value, SubscribeError> {
-        let caller = Caller::of(&request.request_context)?;
-        let answers = Answers::new(&self.push, &caller.connection_id, deadline);
+        let caller = match Admission::of(&request.request_context, &self.anonymous)? {
+            Admission::Admitted(caller) => caller,
+            Admission::Refused(connection_id) => {
+                self.push.close(&connection_id).await?;
+                tracing::info!(connection_id = connection_id.as_str(), "closed: its token has expired, or it has none");
+                return Ok(json!({"statusCode": 200}));
+            }
+        };
+        let answers = Answers::new(&self.push, caller.connection_id(), deadline);
         let served = self.serve(&caller, request.body.as_deref().unwrap_or_default(), &answers).await;
         if let Err(AnswerError::Gone) = served {
-            self.forget(&caller.connection_id).await;
+            self.forget(caller.connection_id()).await;
             return Ok(json!({"statusCode": 200}));
         }
         let body = served.and(answers.last_frame())?;
@@ -105,7 +129,8 @@ impl Subscribe {
             Request::Ping => answers.send(&Message::Pong).await,
             Request::History(range) => self.history(caller, range, answers).await,
             Request::Subscribe(wanted) => {
-                let serve = |wanted| self.subscribe(caller, wanted, answers).boxed();
+                let room = self.make_room(caller, &wanted).await;
+                let serve = |wanted| self.subscribe(caller, wanted, &room, answers).boxed();
                 each(caller, wanted, answers, serve).await
             }
             Request::Unsubscribe(orders) => {
@@ -115,8 +140,20 @@ impl Subscribe {
         }
     }
 
+    /// Which of the orders the connection has room for, all of them in one call if it can be.
+    async fn make_room(
+        &self,
+        caller: &Caller,
+        wanted: &[Result<Wanted, RequestError>],
+    ) -> Result<BTreeSet<OrderId>, CallError> {
+        let order_ids = wanted.iter().flatten().map(|wanted| &wanted.order_id).collect();
+        let room = self.store.connections.make_room(&caller.connection, &order_ids, self.subscriptions_max).await?;
+        Ok(room.into_iter().cloned().collect())
+    }
+
     async fn unsubscribe(&self, caller: &Caller, order_id: OrderId, answers: &Answers<'_>) -> Result<(), AnswerError> {
-        match self.store.subscriptions.delete(&order_id, &caller.connection_id).await {
+        let Store { connections, subscriptions, .. } = &self.store;
+        match store::unsubscribe(connections, subscriptions, caller.connection_id(), &order_id).await {
             Ok(()) => answers.send(&Message::Unsubscribed(order_id)).await,
             Err(error) => answers.send(&caller.failure(order_id, &error)).await,
         }
@@ -127,6 +164,12 @@ impl Subscribe {
         let forgotten = store::forget(&self.store.connections, &self.store.subscriptions, connection_id).await.is_ok();
         tracing::info!(connection_id = connection_id.as_str(), forgotten, "gone");
     }
+}
+
+fn subscriptions_max(var: &impl Fn(&str) -> Option<String>) -> Result<usize, VariableError> {
+    let Some(text) = var(SUBSCRIPTIONS_MAX_VARIABLE) else { return Ok(limits::SUBSCRIPTIONS_PER_CONNECTION_MAX) };
+    let number = text.parse().ok().filter(|max| (1..=limits::SUBSCRIPTIONS_PER_CONNECTION_CEILING).contains(max));
+    number.ok_or(VariableError::Malformed { name: SUBSCRIPTIONS_MAX_VARIABLE, must_be: "a number from 1 to 1000" })
 }
 
 /// Serves each order of a message for itself, several at once; a bad one gets its own error.
@@ -155,6 +198,16 @@ impl Caller {
             message: error.to_string(),
             request_id: self.request_id.clone(),
             order_id: None,
+        })
+    }
+
+    /// The answer to one subscription too many.
+    fn too_many(&self, order_id: OrderId, max: usize) -> Message {
+        Message::Error(ErrorMessage {
+            code: ErrorCode::TooManySubscriptions,
+            message: format!("a connection has at most {max} subscriptions; end others first"),
+            request_id: self.request_id.clone(),
+            order_id: Some(order_id),
         })
     }
 

@@ -1,10 +1,13 @@
 //! Subscribing to one order, and reading its log.
 //!
-//! Owns: rule 2 of the guarantee (the row is written before the projection is read), and what a resume is answered.
+//! Owns: rule 2 of the guarantee (the row is written before the projection is read), what a resume is answered, and that
+//! an order of somebody else is answered as an order without events.
 //! Must not know: the other orders of the message.
-//! Source: README.md of `protocol`.
+//! Source: README.md of `protocol`; `docs/decisions/0006-an-order-of-another-looks-like-no-order.md`.
 
-use domain::{LoggedEvent, OrderId, Projection, Subscription, Version, subscription};
+use std::collections::BTreeSet;
+
+use domain::{LoggedEvent, OrderId, Projection, Subscription, Version};
 use protocol::{
     Message, Update,
     request::{HistoryRange, Since, Wanted},
@@ -46,9 +49,15 @@ impl Subscribe {
         &self,
         caller: &Caller,
         wanted: Wanted,
+        room: &Result<BTreeSet<OrderId>, CallError>,
         answers: &Answers<'_>,
     ) -> Result<(), AnswerError> {
         let order_id = wanted.order_id.clone();
+        match room {
+            Ok(with_room) if with_room.contains(&order_id) => {}
+            Ok(_) => return answers.send(&caller.too_many(order_id, self.subscriptions_max)).await,
+            Err(error) => return answers.send(&caller.failure(order_id, error)).await,
+        }
         let served = self.try_subscribe(caller, wanted, answers).await;
         answered(caller, order_id, served, answers).await
     }
@@ -60,7 +69,7 @@ impl Subscribe {
         answers: &Answers<'_>,
     ) -> Result<(), AnswerError> {
         let order_id = range.order_id.clone();
-        let served = self.try_history(range, answers).await;
+        let served = self.try_history(caller, range, answers).await;
         answered(caller, order_id, served, answers).await
     }
 
@@ -71,12 +80,12 @@ impl Subscribe {
             .subscriptions
             .put(&Subscription {
                 order_id: order_id.clone(),
-                connection_id: caller.connection_id.clone(),
-                principal_id: caller.principal_id.clone(),
-                expires_at_s: subscription::expires_at_s(caller.connected_at_ms),
+                connection_id: caller.connection_id().clone(),
+                principal: caller.principal().clone(),
+                expires_at_s: caller.connection.expires_at_s(),
             })
             .await?;
-        let projection = self.store.projections.get(&order_id).await?;
+        let projection = self.shown(caller, &order_id).await?;
         let Some(since) = since else {
             let snapshot = Update::redacted(order_id, &[], &projection, &self.redaction);
             return Ok(answers.send(&Message::Update(snapshot)).await?);
@@ -101,9 +110,21 @@ impl Subscribe {
         Ok(at_since.first().is_some_and(|logged| logged.event.event_ref == event_ref))
     }
 
-    async fn try_history(&self, range: HistoryRange, answers: &Answers<'_>) -> Result<(), OrderError> {
+    /// The order's projection as this caller may see it: that of an order without events, if the order is not its own.
+    /// So what is answered does not tell whether there is such an order.
+    async fn shown(&self, caller: &Caller, order_id: &OrderId) -> Result<Projection, GetError> {
+        let projection = self.store.projections.get(order_id).await?;
+        if projection.version() == Version::NONE || caller.principal().may_see(projection.owner()) {
+            return Ok(projection);
+        }
+        let (connection_id, order_id) = (caller.connection_id().as_str(), order_id.as_str());
+        tracing::info!(request_id = caller.request_id, connection_id, order_id, "not shown: another's order");
+        Ok(Projection::default())
+    }
+
+    async fn try_history(&self, caller: &Caller, range: HistoryRange, answers: &Answers<'_>) -> Result<(), OrderError> {
         let HistoryRange { order_id, from, to } = range;
-        let stored = self.store.projections.get(&order_id).await?;
+        let stored = self.shown(caller, &order_id).await?;
         let (first, folded, last) = if to < stored.version() {
             (Version::FIRST, Some(Projection::default()), to)
         } else {

@@ -1,13 +1,42 @@
-//! The fan-out of one update: what to do with the connections that it did not reach.
+//! The fan-out of one update: whom it goes to, and what to do with the connections that it did not reach.
 //!
-//! Owns: the rule that tells a slow reader from an outage.
+//! Owns: who gets an update, and the rule that tells a slow reader from an outage.
 //! Must not know: HTTP, retries, tables; it plans and does nothing.
-//! Source: rule 4 of the guarantee, `docs/decisions/0003-closing-a-connection-is-safe.md`.
+//! Source: rule 4 of the guarantee, `docs/decisions/0006-an-order-of-another-looks-like-no-order.md`, `docs/decisions/0003-closing-a-connection-is-safe.md`.
 
 use crate::{
-    ConnectionId,
+    ConnectionId, Subscription,
     limits::{CLOSES_ANY_SHARE_MAX, CLOSES_SHARE_DIVISOR},
 };
+
+/// What an order's subscriptions come to at one update. A subscription that is in none of the lists stays as it is: its
+/// principal may not see the order, and is not told that there is one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Audience {
+    /// Those that may see the order.
+    pub shown: Vec<Subscription>,
+    /// Those that could see the order before the update and may not after it.
+    pub lost: Vec<Subscription>,
+    /// Those whose token, or longest life, has ended.
+    pub expired: Vec<Subscription>,
+}
+
+/// Decides who gets an update of an order that had the first owner before it and has the second one after it, at `now_s`
+/// seconds since 1970.
+#[must_use]
+pub fn audience(subscriptions: Vec<Subscription>, before: Option<&str>, after: Option<&str>, now_s: i64) -> Audience {
+    let mut audience = Audience::default();
+    for subscription in subscriptions {
+        if subscription.expires_at_s <= now_s {
+            audience.expired.push(subscription);
+        } else if subscription.principal.may_see(after) {
+            audience.shown.push(subscription);
+        } else if subscription.principal.may_see(before) {
+            audience.lost.push(subscription);
+        }
+    }
+    audience
+}
 
 /// How a push to one connection ended, after all its tries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,6 +92,25 @@ mod tests {
         let outcomes = [(Outcome::Delivered, delivered), (Outcome::Gone, gone), (Outcome::Throttled, failed)];
         let each = outcomes.into_iter().flat_map(|(outcome, count)| std::iter::repeat_n(outcome, count));
         settle(each.enumerate().map(|(index, outcome)| (ConnectionId::new(index.to_string()), outcome)).collect())
+    }
+
+    #[test]
+    fn an_update_goes_to_those_who_may_see_the_order_after_it() {
+        let subscription = |id: &str, scope: &str, expires_at_s| Subscription {
+            order_id: crate::OrderId::new("o").unwrap(),
+            connection_id: ConnectionId::new(id),
+            principal: crate::Principal::with_scope(crate::PrincipalId::new(id).unwrap(), scope),
+            expires_at_s,
+        };
+        let all = crate::principal::READ_ALL_SCOPE;
+        let [old, new, other, support] =
+            [("old", ""), ("new", ""), ("other", ""), ("support", all)].map(|(id, scope)| subscription(id, scope, 11));
+        let expired = subscription("new", all, 10);
+        let everybody = vec![old.clone(), new.clone(), other, support.clone(), expired.clone()];
+        assert_eq!(
+            audience(everybody, Some("old"), Some("new"), 10),
+            Audience { shown: vec![new, support], lost: vec![old], expired: vec![expired] }
+        );
     }
 
     #[test]

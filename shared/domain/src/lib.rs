@@ -9,15 +9,17 @@ pub mod fan_out;
 pub mod fold;
 pub mod limits;
 pub mod order_id;
+pub mod principal;
 pub mod projection;
 pub mod redaction;
 pub mod subscription;
 
 pub use event::{Event, EventData, EventRef, LoggedEvent, Version};
 pub use order_id::OrderId;
+pub use principal::{Anonymous, Identity, Principal, PrincipalId};
 pub use projection::Projection;
 pub use redaction::{Redacted, Redaction};
-pub use subscription::{ConnectionId, PrincipalId, Subscription};
+pub use subscription::{ConnectionId, Subscription};
 
 /// A JSON object: field name to value. Numbers keep all their digits.
 pub type Fields = serde_json::Map<String, serde_json::Value>;

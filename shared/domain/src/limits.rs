@@ -10,6 +10,16 @@ use std::time::Duration;
 /// index entry and message, so it is kept short.
 pub const ORDER_ID_BYTES_MAX: usize = 256;
 
+/// Longest id of a principal, in bytes of UTF-8, for the same reason.
+pub const PRINCIPAL_ID_BYTES_MAX: usize = 256;
+
+/// Most subscriptions of one connection, unless the deployment says otherwise: as many as one message can name. Their
+/// ids stand in the connection's row, so 100 of the longest take 25 KB of the 400 KB that an item may have.
+pub const SUBSCRIPTIONS_PER_CONNECTION_MAX: usize = 100;
+
+/// Most subscriptions of one connection that a deployment may allow: so many of the longest ids fit into one item.
+pub const SUBSCRIPTIONS_PER_CONNECTION_CEILING: usize = 1_000;
+
 /// Most orders that one `subscribe` or `unsubscribe` message may name: each costs reads within one invocation.
 pub const ORDERS_PER_MESSAGE_MAX: usize = 100;
 

@@ -6,6 +6,9 @@
 
 use crate::{Fields, LoggedEvent, Version, fold};
 
+/// The field that names an order's owner.
+const OWNER_FIELD: &str = "userId";
+
 /// The fold of the log's events 1 to `version`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Projection {
@@ -32,6 +35,12 @@ impl Projection {
         &self.fields
     }
 
+    /// The user whose order it is: the field `userId`, if it is a text.
+    #[must_use]
+    pub fn owner(&self) -> Option<&str> {
+        self.fields.get(OWNER_FIELD).and_then(serde_json::Value::as_str)
+    }
+
     /// Folds the next event in. An event of any other version is already in or not yet due: it changes nothing, and
     /// the answer is `false`.
     pub fn evolve(&mut self, logged: &LoggedEvent) -> bool {
@@ -53,6 +62,17 @@ mod tests {
         let data = EventData::new(serde_json::from_str(json).unwrap()).unwrap();
         let event = Event { event_ref: EventRef::parse(&version.to_string()).unwrap(), ts_us: 0, data };
         LoggedEvent { version: Version::new(version), event }
+    }
+
+    #[test]
+    fn the_owner_is_a_text_in_the_field_user_id() {
+        let owner = |json: &str| {
+            Projection::stored(Version::FIRST, serde_json::from_str(json).unwrap()).owner().map(str::to_owned)
+        };
+        assert_eq!(owner(r#"{"userId":"user_123"}"#).as_deref(), Some("user_123"));
+        for nobodys in [r#"{}"#, r#"{"userId":7}"#, r#"{"userId":["7"]}"#, r#"{"data":{"userId":"7"}}"#] {
+            assert_eq!(owner(nobodys), None, "{nobodys}");
+        }
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! A browser's connection and what it subscribes to.
 //!
-//! Owns: the ids of connections and principals, and when their rows end.
+//! Owns: the id of a connection, and when its rows end.
 //! Must not know: sockets, tables, how an id is put into a URL.
 //! Source: API Gateway makes connection ids; their life is `limits::CONNECTION_LIFE_MAX`.
 
 use std::fmt;
 
-use crate::{OrderId, limits};
+use crate::{Identity, OrderId, Principal, limits};
 
 /// API Gateway's id of a WebSocket connection.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,27 +32,6 @@ impl fmt::Display for ConnectionId {
     }
 }
 
-/// Who a connection is, as the authorizer found.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PrincipalId(String);
-
-impl PrincipalId {
-    /// The principal of every connection of an API without authorizer.
-    pub const ANONYMOUS: &'static str = "anonymous";
-
-    /// Takes the authorizer's `principalId`; without one the principal is [`PrincipalId::ANONYMOUS`].
-    #[must_use]
-    pub fn from_authorizer(principal_id: Option<&str>) -> Self {
-        Self(principal_id.unwrap_or(Self::ANONYMOUS).to_owned())
-    }
-
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
 /// That a connection is to get an order's updates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
@@ -61,25 +40,35 @@ pub struct Subscription {
     /// The connection.
     pub connection_id: ConnectionId,
     /// Who the connection is.
-    pub principal_id: PrincipalId,
-    /// When the row may be removed, in seconds since 1970.
+    pub principal: Principal,
+    /// From when on nothing is pushed and the row may be removed, in seconds since 1970.
     pub expires_at_s: i64,
 }
 
-/// When the rows of a connection may be removed, in seconds since 1970: after its longest life and some grace.
+/// When the rows of a connection end, in seconds since 1970: with its token, at the latest after the longest life of a
+/// connection and some grace.
 #[must_use]
-pub fn expires_at_s(connected_at_ms: i64) -> i64 {
+pub fn expires_at_s(connected_at_ms: i64, identity: &Identity) -> i64 {
     let life = limits::CONNECTION_LIFE_MAX.saturating_add(limits::ROW_GRACE);
-    (connected_at_ms / 1000).saturating_add_unsigned(life.as_secs())
+    let longest = (connected_at_ms / 1000).saturating_add_unsigned(life.as_secs());
+    identity.expires_at_s.map_or(longest, |expires_at_s| expires_at_s.min(longest))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::PrincipalId;
+
+    fn identity(expires_at_s: Option<i64>) -> Identity {
+        Identity { principal: Principal::with_scope(PrincipalId::new("a").unwrap(), ""), expires_at_s }
+    }
 
     #[test]
-    fn a_row_outlives_the_longest_connection() {
-        assert_eq!(expires_at_s(1_605_999_005_510), 1_605_999_005 + 7_200 + 600);
-        assert_eq!(expires_at_s(i64::MAX) - i64::MAX / 1000, 7_800);
+    fn a_row_outlives_the_longest_connection_and_not_its_token() {
+        let longest = 1_605_999_005 + 7_200 + 600;
+        assert_eq!(expires_at_s(1_605_999_005_510, &identity(None)), longest);
+        assert_eq!(expires_at_s(1_605_999_005_510, &identity(Some(longest + 1))), longest);
+        assert_eq!(expires_at_s(1_605_999_005_510, &identity(Some(longest - 1))), longest - 1);
+        assert_eq!(expires_at_s(i64::MAX, &identity(None)) - i64::MAX / 1000, 7_800);
     }
 }

@@ -48,6 +48,15 @@ fn number<N: std::str::FromStr>(item: &Item, name: &str) -> Result<N, String> {
     }
 }
 
+/// A truth that is absent where it is false.
+fn is_set(item: &Item, name: &str) -> Result<bool, String> {
+    match item.get(name) {
+        Some(AttributeValue::Bool(truth)) => Ok(*truth),
+        Some(_) => Err(format!("the attribute {name} must be true or false")),
+        None => Ok(false),
+    }
+}
+
 fn key_text(item: &Item, names: &[&str]) -> String {
     let part = |name: &&str| match item.get(*name) {
         Some(AttributeValue::S(text)) => format!("{name}={text:?}"),

@@ -23,6 +23,6 @@ pub use error::CallError;
 pub use event_log::{Appended, EventLog};
 pub use item::BrokenItem;
 pub use projections::{Projections, Written};
-pub use store::{Store, forget};
+pub use store::{Store, forget, unsubscribe};
 pub use subscriptions::Subscriptions;
 pub use table_name::TableName;

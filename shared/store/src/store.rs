@@ -1,11 +1,11 @@
 //! All four tables at once.
 //!
-//! Owns: opening them, and forgetting a connection, which touches two.
+//! Owns: opening them, ending a subscription and forgetting a connection, which touch two.
 //! Must not know: what an opened table is used for.
 //! Source: `docs/tables.md`.
 
 use aws_types::SdkConfig;
-use domain::ConnectionId;
+use domain::{ConnectionId, OrderId};
 
 use crate::{
     Connections, EventLog, Projections, Subscriptions, TableName,
@@ -53,4 +53,19 @@ pub async fn forget(
 ) -> Result<(), CallError> {
     subscriptions.delete_of_connection(connection_id).await?;
     connections.delete(connection_id).await
+}
+
+/// Ends a subscription. The row goes first: room without a row is found again, a row without room would be one too many.
+/// One that is not there is no error.
+///
+/// # Errors
+/// [`CallError`]; what is left ends by time-to-live.
+pub async fn unsubscribe(
+    connections: &Connections,
+    subscriptions: &Subscriptions,
+    connection_id: &ConnectionId,
+    order_id: &OrderId,
+) -> Result<(), CallError> {
+    subscriptions.delete(order_id, connection_id).await?;
+    connections.free_room(connection_id, order_id).await
 }

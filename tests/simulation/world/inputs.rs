@@ -23,11 +23,14 @@ pub(super) fn event(random: &mut Rng, order_ids: &[OrderId], number: u64) -> Eve
     Event { event_ref: EventRef::parse(&number.to_string()).unwrap(), ts_us: 0, data }
 }
 
+/// Far enough ahead that no connection grows old while a world lasts.
+const CONNECTED_AT_MS: i64 = 4_000_000_000_000;
+
 /// What API Gateway hands to a function.
 pub(super) fn invocation(connection_id: &str, message: u64, body: Option<String>) -> ApiGatewayWebsocketProxyRequest {
     let context = json!({
-        "connectionId": connection_id, "requestId": format!("r{message}"), "connectedAt": 1_700_000_000_000_i64,
-        "requestTimeEpoch": 1_700_000_000_000_i64, "identity": {"sourceIp": "127.0.0.1"},
+        "connectionId": connection_id, "requestId": format!("r{message}"), "connectedAt": CONNECTED_AT_MS,
+        "requestTimeEpoch": CONNECTED_AT_MS, "identity": {"sourceIp": "127.0.0.1"},
     });
     serde_json::from_value(json!({"requestContext": context, "body": body, "isBase64Encoded": false})).unwrap()
 }
