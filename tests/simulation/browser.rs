@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{OrderId, Redacted, Version};
+use domain::{OrderId, Principal, Redacted, Version};
 use protocol::{
     ErrorCode, Follower, Message, Step, Update,
     parts::Assembler,
@@ -18,6 +18,8 @@ use crate::report::Report;
 /// One browser, which follows its orders over one connection after the other.
 pub(crate) struct Browser {
     pub(crate) name: usize,
+    /// Who its user is.
+    pub(crate) principal: Principal,
     /// The connection, while there is one.
     pub(crate) socket: Option<String>,
     /// Whether a connection is being made.
@@ -42,7 +44,7 @@ pub(crate) struct Followed {
 
 impl Browser {
     /// A browser that follows some orders from their beginnings and others from their projections.
-    pub(crate) fn new(name: usize, orders: impl IntoIterator<Item = (OrderId, bool)>) -> Self {
+    pub(crate) fn new(name: usize, principal: Principal, orders: impl IntoIterator<Item = (OrderId, bool)>) -> Self {
         let followed = |from_the_beginning| {
             let follower = if from_the_beginning { Follower::resuming(Version::NONE) } else { Follower::default() };
             Followed { follower, ..Followed::default() }
@@ -50,6 +52,7 @@ impl Browser {
         let orders = orders.into_iter().map(|(order_id, from_the_beginning)| (order_id, followed(from_the_beginning)));
         Self {
             name,
+            principal,
             socket: None,
             is_connecting: false,
             outbox: Vec::new(),

@@ -36,8 +36,13 @@ pub(crate) async fn check(world: &mut World, events: &[Event]) -> Vec<String> {
     let nothing = Vec::new();
     for browser in &world.browsers {
         for (order_id, followed) in &browser.orders {
+            // To who may not see it, an order is one without events, as long as the world lasts.
             let log = logs.get(order_id).unwrap_or(&nothing);
-            let (lost, broken) = judge(followed, log);
+            let is_shown = browser.principal.may_see(fold(log).owner());
+            if !is_shown {
+                world.report.hidden += u64::try_from(log.len()).unwrap();
+            }
+            let (lost, broken) = judge(followed, if is_shown { log } else { &nothing });
             world.report.lost += lost;
             wrong.extend(broken.map(|broken| format!("browser {}, {order_id}: {broken}", browser.name)));
         }

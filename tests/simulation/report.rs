@@ -23,6 +23,8 @@ pub(crate) struct Report {
     pub(crate) resumes: u64,
     pub(crate) connections: u64,
     pub(crate) faults: BTreeMap<&'static str, u64>,
+    /// Events of orders that a browser subscribed to and may not see.
+    pub(crate) hidden: u64,
     /// Events that a browser should have shown and did not.
     pub(crate) lost: u64,
 }
@@ -42,6 +44,7 @@ impl Report {
         self.gaps += other.gaps;
         self.resumes += other.resumes;
         self.connections += other.connections;
+        self.hidden += other.hidden;
         self.lost += other.lost;
         for (kind, count) in &other.faults {
             *self.faults.entry(kind).or_default() += count;
@@ -51,10 +54,10 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seeds, steps, events, calls, deliveries, duplicates, gaps, resumes, connections, lost, faults } =
-            self;
+        let Self { seeds, steps, events, calls, deliveries, duplicates, gaps, resumes, connections, .. } = self;
+        let Self { hidden, lost, faults, .. } = self;
         writeln!(f, "simulation: {seeds} seeds, {steps} steps, {calls} calls, {connections} connections")?;
-        writeln!(f, "  events appended {events}, delivered to browsers {deliveries}")?;
+        writeln!(f, "  events appended {events}, delivered to browsers {deliveries}, hidden from others {hidden}")?;
         writeln!(f, "  duplicates dropped {duplicates}, gaps seen {gaps}, resumes because of a gap {resumes}")?;
         let total: u64 = faults.values().sum();
         let kinds: Vec<String> = faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();

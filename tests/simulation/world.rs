@@ -28,7 +28,7 @@ use tokio::{
     time::{self, Instant},
 };
 
-use inputs::{event, invocation};
+use inputs::{event, invocation, principal};
 use turn::Turn;
 
 use crate::{
@@ -138,7 +138,6 @@ impl World {
             "MANAGEMENT_ENDPOINT" => Some("http://gateway/local".to_owned()),
             "FAILURE_QUEUE_URL" => Some("http://aws/failures".to_owned()),
             "ALLOWED_ORIGINS" => Some("*".to_owned()),
-            "ANONYMOUS_SCOPE" => Some("orders:read:all".to_owned()),
             _ => None,
         };
         let sdk = sdk_config(&var).unwrap().into_builder().http_client(gate.clone()).build();
@@ -152,7 +151,7 @@ impl World {
             let mut orders: Vec<(OrderId, bool)> =
                 order_ids.iter().map(|order_id| (order_id.clone(), random.bool())).collect();
             orders.retain(|_| random.u8(0..4) > 0);
-            Browser::new(name, orders)
+            Browser::new(name, principal(&mut random, &order_ids), orders)
         });
         let browsers = browsers.collect();
         let mut report = Report { seeds: 1, ..Report::default() };
@@ -340,7 +339,8 @@ impl World {
         self.browsers[browser].is_connecting = true;
         self.report.connections += 1;
         let connection_id = format!("c{}", self.report.connections);
-        let (connect, request) = (self.connect.clone(), invocation(&connection_id, 0, None));
+        let request = invocation(&connection_id, &self.browsers[browser].principal, 0, None);
+        let connect = self.connect.clone();
         self.begin(Role::Connect { browser, connection_id }, async move {
             Outcome::Reply(connect.handle(request).await.ok())
         });
@@ -353,7 +353,8 @@ impl World {
         if self.sockets[&connection_id].is_dead {
             return;
         }
-        let (subscribe, request) = (self.subscribe.clone(), invocation(&connection_id, self.begun, Some(message)));
+        let request = invocation(&connection_id, &self.browsers[speaking].principal, self.begun, Some(message));
+        let subscribe = self.subscribe.clone();
         self.begin(Role::Message { connection_id }, async move {
             Outcome::Reply(subscribe.handle(request, Instant::now() + INVOCATION_MAX).await.ok())
         });

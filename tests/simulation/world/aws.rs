@@ -127,7 +127,8 @@ impl World {
             self.report.fault("$disconnect missed");
             return;
         }
-        let (disconnect, request) = (self.disconnect.clone(), invocation(connection_id, 0, None));
+        let request = invocation(connection_id, &self.browsers[socket.browser].principal, 0, None);
+        let disconnect = self.disconnect.clone();
         self.begin(Role::Disconnect, async move { Outcome::Reply(disconnect.handle(request).await.ok()) });
     }
 
