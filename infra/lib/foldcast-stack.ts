@@ -4,6 +4,7 @@
 // Source: design.md.
 import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
+import { Access } from './access.ts';
 import { inBucket, inFolder } from './artefacts.ts';
 import { ChangeFeed } from './change-feed.ts';
 import { Connections } from './connections.ts';
@@ -25,6 +26,7 @@ export class FoldcastStack extends Stack {
 
     const artefacts = folder === undefined ? inBucket(this) : inFolder(folder);
 
+    const access = new Access(this, 'Access');
     const eventLog = new EventLog(this, 'EventLog');
     const projections = new Projections(this, 'Projections');
     const connections = new Connections(this, 'Connections');
@@ -33,6 +35,7 @@ export class FoldcastStack extends Stack {
     const gateway = new Gateway(this, 'Gateway');
     const failureQueue = new FailureQueue(this, 'FailureQueue');
     const functions = new Functions(this, 'Functions', {
+      access,
       artefacts,
       connections,
       eventLog,
@@ -42,7 +45,7 @@ export class FoldcastStack extends Stack {
       subscriptions,
     });
 
-    gateway.oneWay(functions.connect, ['$connect']);
+    gateway.entrance(functions.connect, functions.authorizer);
     gateway.oneWay(functions.disconnect, ['$disconnect']);
     // `$default` too, so that a message that nobody understands gets our error and not API Gateway's.
     gateway.twoWay(functions.subscribe, ['subscribe', 'unsubscribe', 'history', 'ping', '$default']);

@@ -1,4 +1,4 @@
-// The four functions. A function's dependencies are its permissions: a right here without the crate to use it fails a test.
+// The five functions. A function's dependencies are its permissions: a right here without the crate to use it fails a test.
 // Owns: for each function its time, its environment and its rights.
 // Must not know: which route or feed invokes it.
 // Source: style.md, "The tree"; each environment variable is read by the function's `Config::from_vars`.
@@ -7,6 +7,7 @@ import type { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import type { Access } from './access.ts';
 import type { Artefacts } from './artefacts.ts';
 import type { Connections } from './connections.ts';
 import type { EventLog } from './event-log.ts';
@@ -16,6 +17,7 @@ import { allow, RustFunction } from './rust-function.ts';
 import type { Subscriptions } from './subscriptions.ts';
 
 export interface FunctionsProps {
+  readonly access: Access;
   readonly artefacts: Artefacts;
   readonly connections: Connections;
   readonly eventLog: EventLog;
@@ -26,6 +28,7 @@ export interface FunctionsProps {
 }
 
 export class Functions extends Construct {
+  readonly authorizer: IFunction;
   readonly connect: IFunction;
   readonly disconnect: IFunction;
   readonly subscribe: IFunction;
@@ -33,13 +36,27 @@ export class Functions extends Construct {
 
   constructor(scope: Construct, id: string, props: FunctionsProps) {
     super(scope, id);
-    const { artefacts, connections, eventLog, failureQueue, gateway, projections, subscriptions } = props;
+    const { access, artefacts, connections, eventLog, failureQueue, gateway, projections, subscriptions } = props;
+
+    this.authorizer = new RustFunction(this, 'Authorizer', {
+      handler: 'authorizer',
+      code: artefacts('authorizer'),
+      // API Gateway waits for it while the browser waits for both; it waits 3 seconds for keys.
+      timeout: Duration.seconds(5),
+      environment: {
+        JWKS_URL: access.jwksUrl,
+        JWT_AUDIENCE: access.jwtAudience,
+        JWT_ISSUER: access.jwtIssuer,
+      },
+      // A token is checked with what is public.
+      permissions: [],
+    }).lambda;
 
     this.connect = new RustFunction(this, 'Connect', {
       handler: 'connect',
       code: artefacts('connect'),
       timeout: Duration.seconds(5),
-      environment: { CONNECTIONS_TABLE: connections.tableName },
+      environment: { ALLOWED_ORIGINS: access.allowedOrigins, CONNECTIONS_TABLE: connections.tableName },
       permissions: [allow(connections.tableArn, 'dynamodb:PutItem')],
     }).lambda;
 
@@ -64,13 +81,14 @@ export class Functions extends Construct {
       MANAGEMENT_ENDPOINT: gateway.managementEndpoint,
       ORDER_PROJECTIONS_TABLE: projections.tableName,
       ORDER_STREAM_TABLE: eventLog.tableName,
-      REDACTED_FIELDS: 'stripeToken',
+      REDACTED_FIELDS: access.redactedFields,
       SUBSCRIPTIONS_TABLE: subscriptions.tableName,
     };
 
-    // When API Gateway says that a connection is gone, whoever hears it takes the connection and its subscriptions away.
+    // When API Gateway says that a connection is gone, whoever hears it takes the connection and its subscriptions away;
+    // when a subscription ends, its room in the connection's row is free again.
     const forgetTheGone: readonly PolicyStatement[] = [
-      allow(connections.tableArn, 'dynamodb:DeleteItem'),
+      allow(connections.tableArn, 'dynamodb:DeleteItem', 'dynamodb:UpdateItem'),
       allow(subscriptions.byConnectionArn, 'dynamodb:Query'),
     ];
 
@@ -79,13 +97,15 @@ export class Functions extends Construct {
       code: artefacts('subscribe'),
       // API Gateway waits no longer for an answer.
       timeout: Duration.seconds(29),
-      environment,
+      environment: { ...environment, SUBSCRIPTIONS_MAX: '100' },
       permissions: [
-        allow(eventLog.tableArn, 'dynamodb:GetItem', 'dynamodb:Query'),
+        allow(eventLog.tableArn, 'dynamodb:Query'),
         allow(projections.tableArn, 'dynamodb:GetItem'),
         allow(subscriptions.tableArn, 'dynamodb:BatchWriteItem', 'dynamodb:DeleteItem', 'dynamodb:PutItem'),
         ...forgetTheGone,
         allow(gateway.connectionsArn('POST'), 'execute-api:ManageConnections'),
+        // DELETE ends a connection whose token has expired.
+        allow(gateway.connectionsArn('DELETE'), 'execute-api:ManageConnections'),
       ],
     }).lambda;
 
@@ -110,9 +130,12 @@ export class Functions extends Construct {
         allow(subscriptions.tableArn, 'dynamodb:BatchWriteItem', 'dynamodb:DeleteItem', 'dynamodb:Query'),
         ...forgetTheGone,
         allow(gateway.connectionsArn('POST'), 'execute-api:ManageConnections'),
-        // DELETE closes the few connections that a push failed for, so that their clients resume from the log.
+        // DELETE closes the few connections that a push failed for, so that their clients resume from the log, and those
+        // whose token has expired.
         allow(gateway.connectionsArn('DELETE'), 'execute-api:ManageConnections'),
       ],
     }).lambda;
+
+    gateway.acknowledgeAllConnections(this, 'DELETE', 'POST');
   }
 }

@@ -3,24 +3,25 @@ import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
 import { functions, resources, say, template } from './synthesized.ts';
 
-const timeouts = { connect: 5, disconnect: 5, 'event-handler': 60, subscribe: 29 };
+const timeouts = { authorizer: 5, connect: 5, disconnect: 5, 'event-handler': 60, subscribe: 29 };
 
 const everything = {
   CONNECTIONS_TABLE: '${connections}',
   MANAGEMENT_ENDPOINT: 'https://${api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/${StageName}',
   ORDER_PROJECTIONS_TABLE: '${order_projections}',
   ORDER_STREAM_TABLE: '${order_stream}',
-  REDACTED_FIELDS: 'stripeToken',
+  REDACTED_FIELDS: '${RedactedFields}',
   SUBSCRIPTIONS_TABLE: '${subscriptions}',
 };
 const environments = {
-  connect: { CONNECTIONS_TABLE: '${connections}' },
+  authorizer: { JWKS_URL: '${JwksUrl}', JWT_AUDIENCE: '${JwtAudience}', JWT_ISSUER: '${JwtIssuer}' },
+  connect: { ALLOWED_ORIGINS: '${AllowedOrigins}', CONNECTIONS_TABLE: '${connections}' },
   disconnect: { CONNECTIONS_TABLE: '${connections}', SUBSCRIPTIONS_TABLE: '${subscriptions}' },
   'event-handler': { ...everything, FAILURE_QUEUE_URL: '${failure queue}' },
-  subscribe: everything,
+  subscribe: { ...everything, SUBSCRIPTIONS_MAX: '100' },
 };
 
-test('there are four functions', () => {
+test('there are five functions', () => {
   assert.deepEqual([...functions().keys()].sort(), Object.keys(timeouts));
 });
 
@@ -44,7 +45,8 @@ for (const [handler, timeout] of Object.entries(timeouts)) {
 }
 
 test('no two functions share a log', () => {
-  assert.equal(resources('AWS::Logs::LogGroup').length, functions().size);
+  // One more is the access log of the gateway.
+  assert.equal(resources('AWS::Logs::LogGroup').length, functions().size + 1);
 });
 
 for (const [handler, environment] of Object.entries(environments)) {

@@ -43,19 +43,57 @@ test('the action of a message selects its route', () => {
   assert.deepEqual([ProtocolType, RouteSelectionExpression], ['WEBSOCKET', '$request.body.action']);
 });
 
+test('before a browser is let in, the authorizer is asked, and nobody is let in without', () => {
+  const { AuthorizerType, AuthorizerUri, IdentitySource } = only('AWS::ApiGatewayV2::Authorizer').Properties;
+  assert.deepEqual([AuthorizerType, handler(AuthorizerUri), IdentitySource], ['REQUEST', 'authorizer', []]);
+  const [authorizerId] = resources('AWS::ApiGatewayV2::Authorizer')[0]!;
+  for (const [, { Properties }] of resources('AWS::ApiGatewayV2::Route')) {
+    const expected = Properties['RouteKey'] === '$connect' ? ['CUSTOM', { Ref: authorizerId }] : ['NONE', undefined];
+    assert.deepEqual([Properties['AuthorizationType'], Properties['AuthorizerId']], expected);
+  }
+});
+
+test('whose tokens count and which pages connect is for the operator to say', () => {
+  for (const name of ['JwksUrl', 'JwtIssuer', 'JwtAudience', 'AllowedOrigins']) {
+    const { Default, AllowedPattern } = template.Parameters[name];
+    assert.equal(Default, undefined, name);
+    assert.ok(!new RegExp(`^(?:${AllowedPattern})$`).test(''), `${name} is not empty`);
+  }
+  assert.ok(!new RegExp(`^(?:${template.Parameters['JwksUrl'].AllowedPattern})$`).test('http://issuer.example/keys'));
+  assert.equal(template.Parameters['RedactedFields'].Default, 'stripeToken');
+});
+
+test('the access log has nothing of a query string, a header, a body or a token', () => {
+  const { AccessLogSettings } = only('AWS::ApiGatewayV2::Stage').Properties;
+  assert.deepEqual(JSON.parse(AccessLogSettings.Format), {
+    requestId: '$context.requestId',
+    requestTime: '$context.requestTime',
+    eventType: '$context.eventType',
+    routeKey: '$context.routeKey',
+    status: '$context.status',
+    connectionId: '$context.connectionId',
+    sourceIp: '$context.identity.sourceIp',
+    integrationLatency: '$context.integrationLatency',
+    errorResponseType: '$context.error.responseType',
+  });
+  const log = template.Resources[AccessLogSettings.DestinationArn['Fn::GetAtt'][0]]!;
+  assert.deepEqual([log.Type, log.Properties['RetentionInDays']], ['AWS::Logs::LogGroup', 14]);
+});
+
+test('the stage takes half of what an account takes', () => {
+  const { DefaultRouteSettings } = only('AWS::ApiGatewayV2::Stage').Properties;
+  assert.deepEqual(DefaultRouteSettings, { ThrottlingBurstLimit: 2_500, ThrottlingRateLimit: 5_000 });
+});
+
 test('the API may invoke each function by its own routes, and nobody else may', () => {
   const found = resources('AWS::Lambda::Permission').map(([, { Properties }]) => {
     assert.equal(Properties['Action'], 'lambda:InvokeFunction');
     assert.equal(Properties['Principal'], 'apigateway.amazonaws.com');
     return `${say(Properties['SourceArn'])} ${say(Properties['FunctionName'])}`;
   });
-  assert.deepEqual(
-    found,
-    Object.entries(routes).map(
-      ([routeKey, { handler }]) =>
-        `arn:\${AWS::Partition}:execute-api:\${AWS::Region}:\${AWS::AccountId}:\${api}/*${routeKey} \${${handler}.Arn}`,
-    ),
-  );
+  const api = 'arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${api}';
+  const byRoute = Object.entries(routes).map(([key, { handler }]) => `${api}/*${key} \${${handler}.Arn}`);
+  assert.deepEqual(found.sort(), [...byRoute, `${api}/authorizers/\${authorizer of api} \${authorizer.Arn}`].sort());
 });
 
 test('the one stage deploys itself, after all routes and their responses', () => {

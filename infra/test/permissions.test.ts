@@ -3,7 +3,7 @@ import { strict as assert } from 'node:assert';
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { functions, resources, rights, role } from './synthesized.ts';
+import { functions, only, type Resource, resources, rights, role, template } from './synthesized.ts';
 
 const connections = 'arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${api}/${StageName}';
 const log = (handler: string) => [
@@ -12,6 +12,7 @@ const log = (handler: string) => [
 ];
 
 const expected = {
+  authorizer: log('authorizer'),
   connect: ['dynamodb:PutItem on ${connections.Arn}', ...log('connect')],
   disconnect: [
     'dynamodb:BatchWriteItem on ${subscriptions.Arn}',
@@ -25,10 +26,11 @@ const expected = {
     'dynamodb:DeleteItem on ${connections.Arn}',
     'dynamodb:DeleteItem on ${subscriptions.Arn}',
     'dynamodb:GetItem on ${order_projections.Arn}',
-    'dynamodb:GetItem on ${order_stream.Arn}',
     'dynamodb:PutItem on ${subscriptions.Arn}',
     'dynamodb:Query on ${order_stream.Arn}',
     'dynamodb:Query on ${subscriptions.Arn}/index/subscriptions_by_connection',
+    'dynamodb:UpdateItem on ${connections.Arn}',
+    `execute-api:ManageConnections on ${connections}/DELETE/@connections/*`,
     `execute-api:ManageConnections on ${connections}/POST/@connections/*`,
     ...log('subscribe'),
   ],
@@ -45,6 +47,7 @@ const expected = {
     'dynamodb:Query on ${order_stream.Arn}',
     'dynamodb:Query on ${subscriptions.Arn}',
     'dynamodb:Query on ${subscriptions.Arn}/index/subscriptions_by_connection',
+    'dynamodb:UpdateItem on ${connections.Arn}',
     `execute-api:ManageConnections on ${connections}/DELETE/@connections/*`,
     `execute-api:ManageConnections on ${connections}/POST/@connections/*`,
     ...log('event-handler'),
@@ -58,12 +61,14 @@ for (const [handler, rightsOfHandler] of Object.entries(expected)) {
   });
 }
 
-test('every right stands in a role of one function, which Lambda alone may take on', () => {
+test('every right of a function stands in a role of its own, which Lambda alone may take on', () => {
   assert.deepEqual(
     ['AWS::IAM::Policy', 'AWS::IAM::ManagedPolicy', 'AWS::IAM::RolePolicy'].flatMap(resources),
     [],
   );
-  const roles = resources('AWS::IAM::Role').map(([, resource]) => resource);
+  const roles = resources('AWS::IAM::Role')
+    .map(([, resource]) => resource)
+    .filter((resource) => resource !== accessLogRole());
   assert.deepEqual(new Set(roles), new Set([...functions().values()].map(role)));
   assert.equal(roles.length, functions().size);
   for (const { Properties } of roles) {
@@ -72,6 +77,22 @@ test('every right stands in a role of one function, which Lambda alone may take 
       { Action: 'sts:AssumeRole', Effect: 'Allow', Principal: { Service: 'lambda.amazonaws.com' } },
     ]);
   }
+});
+
+/** The role by which API Gateway writes access logs. */
+function accessLogRole(): Resource {
+  return template.Resources[only('AWS::ApiGateway::Account').Properties['CloudWatchRoleArn']['Fn::GetAtt'][0]]!;
+}
+
+test('API Gateway may write logs, and stays able to when the stack is deleted', () => {
+  const { DeletionPolicy, Properties } = accessLogRole();
+  assert.deepEqual([DeletionPolicy, only('AWS::ApiGateway::Account').DeletionPolicy], ['Retain', 'Retain']);
+  assert.deepEqual(Properties['AssumeRolePolicyDocument'].Statement, [
+    { Action: 'sts:AssumeRole', Effect: 'Allow', Principal: { Service: 'apigateway.amazonaws.com' } },
+  ]);
+  const [{ PolicyDocument }, ...others] = Properties['Policies'];
+  assert.deepEqual(others, []);
+  for (const { Action } of PolicyDocument.Statement) for (const action of Action) assert.match(action, /^logs:/);
 });
 
 /** The crates in functions/, each with the names of what it depends on outside of its tests. */

@@ -98,6 +98,8 @@ function name(id: string): string {
       assert.ok(owner, `a function that writes ${id}`);
       return `log of ${owner[1].Properties['Handler']}`;
     }
+    case 'AWS::ApiGatewayV2::Authorizer':
+      return 'authorizer of api';
     case 'AWS::ApiGatewayV2::Api':
       return 'api';
     case 'AWS::SQS::Queue':

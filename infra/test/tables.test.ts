@@ -37,12 +37,13 @@ test('order_stream is keyed by order and version, is found by ref, feeds its new
   });
 });
 
-test('order_projections is keyed by order', () => {
+test('order_projections is keyed by order and has a backup', () => {
   assert.deepEqual(table('order_projections').Properties, {
     TableName: 'order_projections',
     BillingMode: 'PAY_PER_REQUEST',
     AttributeDefinitions: attributes({ orderId: 'S' }),
     KeySchema: key('orderId'),
+    PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true },
   });
 });
 

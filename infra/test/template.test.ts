@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { committedTemplate, STALE, templateText } from '../lib/template.ts';
-import { template, text } from './synthesized.ts';
+import { functions, template, text } from './synthesized.ts';
 
 /** The template that the app writes for this environment. */
 function synthesized(environment: Record<string, string>): { text: string; template: any } {
@@ -24,6 +24,9 @@ function synthesized(environment: Record<string, string>): { text: string; templ
   }
 }
 
+/** The parameters that are the operator's to set, in the template's order. */
+const operators = ['JwksUrl', 'JwtIssuer', 'JwtAudience', 'AllowedOrigins', 'RedactedFields', 'StageName'];
+
 test('template.json is what the code synthesizes', () => {
   assert.ok(readFileSync(committedTemplate, 'utf8') === text, STALE);
 });
@@ -34,7 +37,7 @@ test('the template is the same each time, wherever it is written', () => {
 
 test('the template stands alone: no metadata, no bootstrap, no hash of a file', () => {
   assert.deepEqual(Object.keys(template).sort(), ['Description', 'Outputs', 'Parameters', 'Resources']);
-  assert.deepEqual(Object.keys(template.Parameters), ['ArtefactBucket', 'StageName']);
+  assert.deepEqual(Object.keys(template.Parameters), ['ArtefactBucket', ...operators]);
   assert.doesNotMatch(text, /[0-9a-f]{64}|AWS::CDK::|aws:cdk:|aws:asset:|cdk-hnb659fds|BootstrapVersion/);
 });
 
@@ -50,18 +53,18 @@ test('the app without an environment synthesizes the same template', () => {
 test('FOLDCAST_ARTEFACTS takes the code from a folder, and asks for no bucket', () => {
   const folder = mkdtempSync(join(tmpdir(), 'foldcast-artefacts-'));
   try {
-    for (const name of ['connect', 'disconnect', 'subscribe', 'event-handler']) {
+    for (const name of functions().keys()) {
       mkdirSync(join(folder, name));
       writeFileSync(join(folder, name, 'bootstrap'), name);
     }
     const { template, text } = synthesized({ FOLDCAST_ARTEFACTS: folder });
-    assert.deepEqual(Object.keys(template.Parameters), ['StageName']);
+    assert.deepEqual(Object.keys(template.Parameters), operators);
     assert.doesNotMatch(text, /ArtefactBucket/);
     const keys = Object.values<any>(template.Resources)
       .filter(({ Type }) => Type === 'AWS::Lambda::Function')
       .map(({ Properties }) => Properties.Code.S3Key);
     for (const key of keys) assert.match(key, /^[0-9a-f]{64}\.zip$/);
-    assert.equal(new Set(keys).size, 4, 'each function has a file of its own');
+    assert.equal(new Set(keys).size, functions().size, 'each function has a file of its own');
   } finally {
     rmSync(folder, { recursive: true });
   }
