@@ -11,8 +11,15 @@ import { ask, showOrders, showStack } from './stack.js';
 
 const POLL_MS = 1_000;
 
+/** No form of another site asks like this. */
+const POST = { method: 'POST', headers: { 'content-type': 'application/json' } };
+
 const { stage } = await ask('stack');
-const client = connect({ url: `${location.protocol.replace('http', 'ws')}//${location.host}/${stage}`, backoffMaxMs: 2_000 });
+const client = connect({
+  url: `${location.protocol.replace('http', 'ws')}//${location.host}/${stage}`,
+  token: async () => (await ask('token', POST)).token ?? undefined,
+  backoffMaxMs: 2_000,
+});
 const order = new OrderView(client);
 
 /** The order in the address: a link leads to it. */
@@ -36,7 +43,7 @@ async function refresh() {
 
 const sample = document.querySelector('#sample');
 sample.addEventListener('click', async () => {
-  const { orderId } = await ask('sample', { method: 'POST', headers: { 'content-type': 'application/json' } });
+  const { orderId } = await ask('sample', POST);
   look(orderId);
 });
 sample.disabled = false;

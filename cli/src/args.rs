@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Tail(Tail),
     /// Print an order's projection, folded from its log
     Fold(Fold),
+    /// Print a token for the local stack (foldcast up --auth)
+    Token(Token),
     /// Compare every stored projection with the fold of its log
     Verify(Verify),
     /// Fold orders again from their logs, store and push their projections
@@ -80,10 +82,10 @@ pub(crate) struct Up {
     /// Let go wrong what this script (JSON) says, as it does on AWS now and then
     #[arg(long, value_name = "FILE")]
     pub(crate) faults: Option<PathBuf>,
-    /// Run the template's authorizer, if it has one
+    /// Let in who has a token: of `foldcast token`, or of the issuer of JWKS_URL, JWT_ISSUER and JWT_AUDIENCE
     #[arg(long, conflicts_with = "no_auth")]
     pub(crate) auth: bool,
-    /// Run no authorizer: every connection is anonymous
+    /// Let in whoever comes from this machine; the default, but for another template
     #[arg(long)]
     pub(crate) no_auth: bool,
 }
@@ -118,7 +120,7 @@ pub(crate) struct Tail {
     /// The WebSocket API
     #[arg(long, default_value = "ws://127.0.0.1:3001/local")]
     pub(crate) url: String,
-    /// The token that says who you are
+    /// The token that says who you are [default: FOLDCAST_TOKEN]
     #[arg(long)]
     pub(crate) token: Option<String>,
     /// Begin after this version of each order; 0 is the whole log
@@ -127,6 +129,19 @@ pub(crate) struct Tail {
     /// End after this many lines
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Token {
+    /// The user, whose orders are those with this `userId`
+    #[arg(long, value_name = "USER")]
+    pub(crate) sub: String,
+    /// Scopes, separated by blanks; orders:read:all shows every order
+    #[arg(long, default_value = "")]
+    pub(crate) scope: String,
+    /// For how long it is valid
+    #[arg(long, value_name = "SECONDS", default_value_t = 12 * 60 * 60)]
+    pub(crate) expires_in: u32,
 }
 
 #[derive(Debug, ClapArgs)]

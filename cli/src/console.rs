@@ -10,13 +10,15 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use domain::OrderId;
+use domain::{OrderId, principal::READ_ALL_SCOPE};
 use futures_util::{FutureExt, future::BoxFuture};
 use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use http_body_util::Full;
 use local::{Stack, Watch, websocket_api::Beside};
 use serde_json::{Value, json};
 use store::{Store, aws::sdk_config};
+
+use crate::access::Access;
 
 const HTML: &str = "text/html; charset=utf-8";
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
@@ -44,9 +46,15 @@ const HOSTS: [&str; 3] = ["127.0.0.1", "localhost", "[::1]"];
 
 type Answer = Response<Full<Bytes>>;
 
+/// For how long the page's token is valid, in seconds; the page asks for one with each connection.
+const TOKEN_S: i64 = 600;
+
 /// A console that waits for its stack.
-#[derive(Clone, Default)]
-pub(crate) struct Console(Arc<OnceLock<Running>>);
+#[derive(Clone)]
+pub(crate) struct Console {
+    running: Arc<OnceLock<Running>>,
+    access: Access,
+}
 
 struct Running {
     watch: Watch,
@@ -55,6 +63,10 @@ struct Running {
 }
 
 impl Console {
+    pub(crate) fn new(access: Access) -> Self {
+        Self { running: Arc::default(), access }
+    }
+
     /// The console as a service on the port of the WebSocket API.
     pub(crate) fn service(&self) -> Beside {
         let console = self.clone();
@@ -73,7 +85,7 @@ impl Console {
         let store = Store::from_vars(&sdk_config(var)?, var)?;
         let stage = stack.websocket_url().rsplit('/').next().unwrap_or_default().to_owned();
         // A console shows one stack.
-        self.0.set(Running { watch: stack.watch(), store, stage }).ok();
+        self.running.set(Running { watch: stack.watch(), store, stage }).ok();
         Ok(())
     }
 
@@ -95,10 +107,13 @@ impl Console {
     }
 
     async fn admin(&self, method: &Method, path: &str, asks_for_json: bool) -> Answer {
-        let Some(running) = self.0.get() else { return text(StatusCode::SERVICE_UNAVAILABLE, "the stack starts") };
+        let Some(running) = self.running.get() else {
+            return text(StatusCode::SERVICE_UNAVAILABLE, "the stack starts");
+        };
         let below: Vec<&str> = path.trim_start_matches("/admin/").split('/').collect();
         let told = match (method.as_str(), below.as_slice()) {
             ("GET", ["stack"]) => Ok(running.stack()),
+            ("POST", ["token"]) if asks_for_json => self.token(),
             ("GET", ["orders"]) => running.orders().await,
             ("GET", ["orders", order_id, "subscribers"]) => running.subscribers(order_id).await,
             // No form of another site has this type.
@@ -109,6 +124,15 @@ impl Console {
             Ok(told) => with_type(StatusCode::OK, "application/json", told.to_string().into()),
             Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error:#}")),
         }
+    }
+
+    /// A token that shows every order, where there are such tokens.
+    fn token(&self) -> anyhow::Result<Value> {
+        let token = match &self.access {
+            Access::DevelopmentTokens(secret) => Some(secret.sign("console", READ_ALL_SCOPE, TOKEN_S)?),
+            Access::Everybody | Access::IssuersTokens | Access::TemplatesOwn { .. } => None,
+        };
+        Ok(json!({"token": token}))
     }
 }
 

@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stdout, reason = "printing is what a command line is for")]
 
+mod access;
 mod append;
 mod args;
 mod console;
@@ -15,6 +16,7 @@ mod fold;
 mod function;
 mod rebuild;
 mod tail;
+mod token;
 mod up;
 mod verify;
 
@@ -44,6 +46,7 @@ async fn run(args: Args) -> Result<(), Failure> {
         Command::Append(options) => Box::pin(append::run(options)).await,
         Command::Tail(options) => Box::pin(tail::run(options)).await,
         Command::Fold(options) => Box::pin(fold::run(options)).await,
+        Command::Token(options) => token::run(&options),
         Command::Verify(options) => Box::pin(verify::run(options)).await,
         Command::Rebuild(options) => Box::pin(rebuild::run(options)).await,
         Command::Function { name } => Box::pin(function::run(&name)).await,

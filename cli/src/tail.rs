@@ -15,10 +15,19 @@ use tokio::{
     net::TcpStream,
     time::{self, Instant},
 };
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{self, ClientRequestBuilder, http::Uri},
+};
 
-use crate::{args, failure::Failure};
+use crate::{args, deployment::var, failure::Failure};
 use orders::{Orders, Taken};
+
+/// The variable with the token, which other users of the machine do not see, unlike an argument.
+const TOKEN_VARIABLE: &str = "FOLDCAST_TOKEN";
+
+/// The sub-protocol beside which a token is offered. An address gets into logs, this does not.
+const SUB_PROTOCOL: &str = "foldcast";
 
 /// How often the gateway is asked for a sign of life. API Gateway closes a connection on which nothing was said for 10
 /// minutes, and a connection can be dead without a close.
@@ -46,7 +55,7 @@ enum End {
 
 pub(crate) async fn run(options: args::Tail) -> Result<(), Failure> {
     let args::Tail { order_ids, url, token, since, count } = options;
-    let address = address(&url, token.as_deref())?;
+    let address = Address::new(&url, token.or_else(|| var(TOKEN_VARIABLE)))?;
     let mut orders = Orders::new(order_ids, since);
     let mut printer = Printer { left: count };
     let mut socket = connect(&address).await.with_context(|| format!("cannot connect to {url}; is it running?"))?;
@@ -60,25 +69,49 @@ pub(crate) async fn run(options: args::Tail) -> Result<(), Failure> {
     }
 }
 
-fn address(url: &str, token: Option<&str>) -> Result<String, Failure> {
-    if !url.starts_with("ws://") && !url.starts_with("wss://") {
-        return Err(Failure::usage(anyhow!("--url must begin with ws:// or wss://")));
-    }
-    let separator = if url.contains('?') { '&' } else { '?' };
-    Ok(token.map_or_else(|| url.to_owned(), |token| format!("{url}{separator}token={token}")))
+/// Where to connect, and with which token.
+struct Address {
+    uri: Uri,
+    token: Option<String>,
 }
 
-/// The error says what the gateway answered, without the address, which may carry a token.
-async fn connect(address: &str) -> anyhow::Result<Socket> {
-    match connect_async(address).await {
+impl Address {
+    fn new(url: &str, token: Option<String>) -> Result<Self, Failure> {
+        let uri = url.parse::<Uri>().ok().filter(|uri| matches!(uri.scheme_str(), Some("ws" | "wss")));
+        let uri =
+            uri.ok_or_else(|| Failure::usage(anyhow!("--url must be an address that begins with ws:// or wss://")))?;
+        if token.as_deref().is_some_and(|token| token.is_empty() || !token.bytes().all(is_token_byte)) {
+            return Err(Failure::usage(anyhow!("the token has characters that no token has")));
+        }
+        Ok(Self { uri, token })
+    }
+}
+
+/// What a sub-protocol may be made of, and so a token. Source: RFC 9110, 5.6.2.
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// The error says what the gateway answered, without the token.
+async fn connect(address: &Address) -> anyhow::Result<Socket> {
+    let mut request = ClientRequestBuilder::new(address.uri.clone());
+    if let Some(token) = &address.token {
+        request = request.with_sub_protocol(SUB_PROTOCOL).with_sub_protocol(token);
+    }
+    match connect_async(request).await {
         Ok((socket, _)) => Ok(socket),
+        Err(tungstenite::Error::Http(answer)) if matches!(answer.status().as_u16(), 401 | 403) => {
+            let advice =
+                if address.token.is_some() { "the token is not accepted" } else { "it wants a token: --token" };
+            Err(anyhow!("the gateway answered {}; {advice}", answer.status()))
+        }
         Err(tungstenite::Error::Http(answer)) => Err(anyhow!("the gateway answered {}", answer.status())),
         Err(tungstenite::Error::Io(error)) => Err(error.into()),
         Err(_) => Err(anyhow!("the handshake failed")),
     }
 }
 
-async fn reconnect(address: &str) -> Socket {
+async fn reconnect(address: &Address) -> Socket {
     let mut pause_max = RECONNECT_PAUSE_FIRST;
     loop {
         time::sleep(pause_max.mul_f64(fastrand::f64())).await;
@@ -197,7 +230,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_answers_no_ping_is_given_up() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let address = format!("ws://{}", listener.local_addr().unwrap());
+        let address = Address::new(&format!("ws://{}", listener.local_addr().unwrap()), None).unwrap();
         let accepting = tokio::spawn(async move {
             let (stream, _) = listener.accept().await.unwrap();
             tokio_tungstenite::accept_async(stream).await.unwrap()

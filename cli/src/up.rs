@@ -5,9 +5,7 @@
 //! Source: README.md, "Commands".
 
 use std::{
-    collections::BTreeMap,
     fs,
-    io::IsTerminal,
     net::IpAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -17,10 +15,10 @@ use std::{
 use anyhow::{Context as _, anyhow};
 use local::{Command, Commands, Data, Faults, Stack, StackOptions, StartError, websocket_api::Limits};
 use serde_json::Value;
+use telemetry::Reader;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
-use crate::{args, console::Console, deployment::var, failure::Failure, function};
+use crate::{access::Access, args, console::Console, deployment::var, failure::Failure, function};
 
 /// The template that `infra/` synthesizes.
 const TEMPLATE: &str = include_str!("../../infra/template.json");
@@ -31,20 +29,16 @@ const STAGE: (&str, &str) = ("StageName", "local");
 /// The variables of this process that its functions get too.
 const HANDED_ON: [&str; 2] = ["PATH", "RUST_LOG"];
 
-/// What a stack without an authorizer says of itself.
-const OPEN: &str = "no authorizer: whoever reaches this machine's loopback sees everything";
-
-const LOG_FILTER_DEFAULT: &str = "warn,function=info";
-
 pub(crate) async fn run(options: args::Up) -> Result<(), Failure> {
     let started = Instant::now();
-    init_log();
+    telemetry::init(Reader::Terminal, var);
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
     let data = options.data.clone();
     let is_kept = !options.ephemeral;
-    let console = options.template.is_none().then(Console::default);
-    let mut options = stack_options(options)?;
+    let access = Access::of(options.auth, options.no_auth, options.template.is_none())?;
+    let console = options.template.is_none().then(|| Console::new(access.clone()));
+    let mut options = stack_options(options, &access)?;
     options.beside = console.as_ref().map(Console::service);
     let stack = Stack::start(options).await.map_err(|error| {
         let hint = if let StartError::NoProgram(function) = &error {
@@ -65,7 +59,7 @@ pub(crate) async fn run(options: args::Up) -> Result<(), Failure> {
     println!("management  {}", stack.management_url());
     println!("dynamodb    {}  (access key local, secret local, region us-east-1)", stack.dynamodb_url());
     println!("data        {}", if is_kept { data.display().to_string() } else { "in memory".to_owned() });
-    println!("access      {}", if stack.is_authorized() { "as the template says" } else { OPEN });
+    println!("access      {}", access.sentence(stack.is_authorized()));
     println!("ready in {} ms; ctrl-c ends it", started.elapsed().as_millis());
     tokio::select! {
         _ = interrupt.recv() => {}
@@ -75,11 +69,14 @@ pub(crate) async fn run(options: args::Up) -> Result<(), Failure> {
     Ok(())
 }
 
-fn stack_options(options: args::Up) -> Result<StackOptions, Failure> {
+fn stack_options(options: args::Up, access: &Access) -> Result<StackOptions, Failure> {
     let template = template(options.template.as_ref())?;
+    let mut parameters = access.parameters();
+    parameters.insert(STAGE.0.to_owned(), STAGE.1.to_owned());
+    let handed_on = HANDED_ON.iter().filter_map(|name| Some(((*name).to_owned(), var(name)?)));
     Ok(StackOptions {
         template,
-        parameters: BTreeMap::from([(STAGE.0.to_owned(), STAGE.1.to_owned())]),
+        parameters,
         address: IpAddr::from([127, 0, 0, 1]),
         port: options.port,
         dynamodb_port: options.dynamodb_port,
@@ -87,9 +84,9 @@ fn stack_options(options: args::Up) -> Result<StackOptions, Failure> {
         commands: commands(options.function)?,
         faults: faults(options.faults.as_ref())?,
         limits: limits(options.limits.as_ref())?,
-        authorizes: !options.no_auth,
+        authorizes: access.authorizes(),
         beside: None,
-        environment: HANDED_ON.iter().filter_map(|name| Some(((*name).to_owned(), var(name)?))).collect(),
+        environment: handed_on.chain(access.environment()).collect(),
     })
 }
 
@@ -133,15 +130,4 @@ fn limits(file: Option<&PathBuf>) -> Result<Limits, Failure> {
 fn read(what: &str, file: &Path) -> Result<String, Failure> {
     let text = fs::read_to_string(file).with_context(|| format!("cannot read the {what} {}", file.display()));
     text.map_err(Failure::usage)
-}
-
-/// The log goes to stderr; `RUST_LOG` chooses what is in it.
-fn init_log() {
-    let filter = var("RUST_LOG").unwrap_or_else(|| LOG_FILTER_DEFAULT.to_owned());
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(filter))
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .compact()
-        .init();
 }

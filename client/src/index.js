@@ -195,16 +195,16 @@ export class Foldcast {
     const { url, token, openWithinMs } = this.#options;
     const opening = { close() {} };
     this.#opening = opening;
-    let address = url;
+    let socket;
     try {
       const value = typeof token === 'function' ? await token() : token;
-      if (value !== undefined) address += `${url.includes('?') ? '&' : '?'}token=${encodeURIComponent(value)}`;
+      if (this.#isClosed || this.#opening !== opening) return;
+      // A sub-protocol is the one header that a page can set; an address would get into logs.
+      socket = new WebSocket(url, value === undefined ? [] : ['foldcast', value]);
     } catch {
       if (this.#opening === opening) this.#failed();
       return;
     }
-    if (this.#isClosed || this.#opening !== opening) return;
-    const socket = new WebSocket(address);
     const parts = new Parts();
     this.#opening = socket;
     this.#timers.open = setTimeout(() => this.#lose(socket), openWithinMs);

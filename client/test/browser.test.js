@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { folder, startBrowser, startStack, until, versions } from './harness.js';
+import { foldcastToken, folder, startBrowser, startStack, until, versions } from './harness.js';
 
 async function start(t, options) {
   const data = await folder(t);
@@ -94,7 +94,7 @@ test('a page left in the background has every event when it comes to the front',
 
 test('a page is told that an order is forbidden, and others go on', async (t) => {
   const path = (file) => new URL(file, import.meta.url).pathname;
-  const more = ['--template', path('../../infra/template.json'), '--function', `subscribe=${path('forbidding.py')}`];
+  const more = ['--template', path('../../infra/template.json'), '--function', `subscribe=${path('forbidding.py')}`, '--no-auth'];
   const { stack, page } = await start(t, { more });
   // One after the other: the function takes an order at a time.
   const told = await page.evaluate(async (url) => {
@@ -106,8 +106,8 @@ test('a page is told that an order is forbidden, and others go on', async (t) =>
   assert.deepEqual(told, { refused: ['FoldcastError', 'forbidden'], version: 0 });
 });
 
-test('200 orders are followed on one connection', async (t) => {
-  const { stack, page } = await start(t);
+test('200 orders are followed on one connection, where that many are allowed', async (t) => {
+  const { stack, page } = await start(t, { variables: { SUBSCRIPTIONS_MAX: '200' } });
   const orderIds = Array.from({ length: 200 }, (_, index) => `o${index}`);
   const frames = [];
   page.on('websocket', (socket) => socket.on('framesent', ({ payload }) => frames.push(String(payload))));
@@ -119,6 +119,42 @@ test('200 orders are followed on one connection', async (t) => {
   const orders = frames.map((frame) => JSON.parse(frame)).filter(({ action }) => action === 'subscribe');
   // Whatever is said after that heals a gap of a single order.
   assert.deepEqual(orders.slice(0, 2).map((frame) => frame.orders.length), [100, 100], 'the gateway takes 100 at once');
+});
+
+test('one order more than a connection may follow ends with an error, and the others go on', async (t) => {
+  const { stack, page } = await start(t, { variables: { SUBSCRIPTIONS_MAX: '2' } });
+  const refused = await page.evaluate(async (url) => {
+    const client = foldcast.connect({ url });
+    follow(client, 'a', 'b');
+    return new Promise((resolve) => client.subscribe('c', () => {}, { error: ({ code }) => resolve(code) }));
+  }, stack.url);
+  assert.equal(refused, 'too_many_subscriptions');
+  for (const orderId of ['a', 'b']) {
+    await stack.append(orderId, 1, 1);
+    assert.deepEqual((await until(page, orderId, 1)).versions, [1]);
+  }
+});
+
+test('a page with a token sees the orders of its user, and other orders as orders without events', async (t) => {
+  const { stack, page } = await start(t, { more: ['--auth'] });
+  const token = foldcastToken('user_123');
+  await stack.append('mine', 1, 2, { userId: 'user_123' });
+  await stack.append('another', 1, 2, { userId: 'user_456' });
+  await page.evaluate(([url, token]) => {
+    const client = foldcast.connect({ url, token: async () => token });
+    globalThis.seen = {};
+    for (const orderId of ['mine', 'another', 'none'])
+      client.subscribe(orderId, ({ version, projection }) => (seen[orderId] = { version, owner: projection.userId ?? null }));
+  }, [stack.url, token]);
+  await page.waitForFunction(() => Object.keys(seen).length === 3);
+  await stack.append('another', 3, 3);
+  await stack.append('mine', 3, 3);
+  await page.waitForFunction(() => seen.mine.version === 3);
+  assert.deepEqual(await page.evaluate(() => seen), {
+    mine: { version: 3, owner: 'user_123' },
+    another: { version: 0, owner: null },
+    none: { version: 0, owner: null },
+  });
 });
 
 test('a fresh connection takes over before the old one ends, without a gap', async (t) => {

@@ -11,8 +11,10 @@ let sockets;
 class FakeSocket {
   readyState = 0;
   sent = [];
-  constructor(url) {
-    this.url = url;
+  constructor(url, protocols) {
+    // As a browser does.
+    if (!protocols.every((protocol) => /^[\w!#$%&'*+.^`|~-]+$/.test(protocol))) throw new SyntaxError('a bad protocol');
+    Object.assign(this, { url, protocols });
     sockets.push(this);
   }
   send(text) {
@@ -119,17 +121,19 @@ test('pauses between tries double up to the longest one, and begin anew after a 
 });
 
 test('a token is asked for anew for each connection, and one that fails is tried again', async () => {
-  const tokens = ['one', undefined, 'a b'];
+  const tokens = ['one', undefined, 'no token', 'a.b-c'];
   const token = async () => tokens.shift() ?? Promise.reject(new Error('no token'));
   const client = connect({ url: 'ws://gateway?x=1', token });
   client.subscribe('a', () => {});
   await settled();
-  assert.equal(sockets[0].url, 'ws://gateway?x=1&token=one');
+  assert.deepEqual([sockets[0].url, sockets[0].protocols], ['ws://gateway?x=1', ['foldcast', 'one']]);
   sockets[0].end();
   await pass(500);
   assert.equal(sockets.length, 1, 'the second token failed');
   await pass(1_000);
-  assert.equal(sockets[1].url, 'ws://gateway?x=1&token=a%20b');
+  assert.equal(sockets.length, 1, 'the third is none');
+  await pass(2_000);
+  assert.deepEqual(sockets[1].protocols, ['foldcast', 'a.b-c']);
   client.close();
 });
 

@@ -4,7 +4,7 @@
 // Must not know: what a test is about.
 // Source: FOLDCAST_BINARY is set by `cargo xtask test`; Chromium is the machine's.
 
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, request } from 'node:http';
@@ -26,14 +26,14 @@ export async function folder(t) {
   return path;
 }
 
-/** A `foldcast up` with its data in a folder; `port` 0 takes a free one, `more` are flags. */
-export async function startStack(t, data, { port = 0, limits = {}, more = [] } = {}) {
+/** A `foldcast up` with its data in a folder; `port` 0 takes a free one, `more` are flags, `variables` its environment. */
+export async function startStack(t, data, { port = 0, limits = {}, more = [], variables = {} } = {}) {
   const limitsFile = join(data, 'limits.json');
   await writeFile(limitsFile, JSON.stringify(limits));
   const flags = ['--data', join(data, 'data'), '--port', port, '--dynamodb-port', 0, '--limits', limitsFile];
   const child = spawn(process.env.FOLDCAST_BINARY, ['up', ...flags.map(String), ...more], {
     stdio: ['ignore', 'pipe', 'ignore'],
-    env: { PATH: process.env.PATH, RUST_LOG: 'off' },
+    env: { PATH: process.env.PATH, RUST_LOG: 'off', ...variables },
   });
   const printed = {};
   for await (const line of createInterface({ input: child.stdout })) {
@@ -54,8 +54,9 @@ export async function startStack(t, data, { port = 0, limits = {}, more = [] } =
     port: Number(new URL(printed.websocket).port),
     kill: () => end('SIGKILL'),
     /** Appends events, each with the number of its version in `n`. */
-    append(orderId, from, to) {
-      return append(printed.dynamodb, versions(to).slice(from - 1).map((n) => event(n, { orderId, n, stripeToken: 'secret' })));
+    append(orderId, from, to, more = {}) {
+      const data = (n) => ({ orderId, n, stripeToken: 'secret', ...more });
+      return append(printed.dynamodb, versions(to).slice(from - 1).map((n) => event(n, data(n))));
     },
     /** Calls DynamoDB as a foreign program does. */
     async dynamodb(operation, item) {
@@ -178,4 +179,9 @@ export async function until(page, orderId, count) {
 /** 1 to `last`. */
 export function versions(last) {
   return Array.from({ length: last }, (_, index) => index + 1);
+}
+
+/** A token of `foldcast token` for a user. */
+export function foldcastToken(sub) {
+  return execFileSync(process.env.FOLDCAST_BINARY, ['token', '--sub', sub], { encoding: 'utf8' }).trim();
 }

@@ -1,4 +1,5 @@
-// Who may see what, as far as the operator decides it: whose tokens count, which pages connect, which fields never leave.
+// Who may see what and how much, as far as the operator decides it: whose tokens count, which pages connect, which fields
+// never leave, how many orders a connection follows.
 // Owns: the parameters of the template about access.
 // Must not know: which function reads them.
 // Source: docs/security.md, "What the operator sets".
@@ -16,6 +17,8 @@ export class Access extends Construct {
   readonly allowedOrigins: string;
   /** The names of the fields that are stored and never sent, separated by commas. */
   readonly redactedFields: string;
+  /** The most subscriptions of one connection. */
+  readonly subscriptionsMax: string;
 
   constructor(scope: Construct, id: string) {
     super(scope, id);
@@ -39,6 +42,10 @@ export class Access extends Construct {
     this.redactedFields = parameter('RedactedFields', 'Fields that are stored and never sent, separated by commas.', {
       default: 'stripeToken',
       allowedPattern: '.*',
+    });
+    this.subscriptionsMax = parameter('SubscriptionsMax', 'The most orders that one connection follows, 1 to 1000.', {
+      default: '100',
+      allowedPattern: '[1-9][0-9]{0,2}|1000',
     });
   }
 }

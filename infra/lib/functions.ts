@@ -97,7 +97,7 @@ export class Functions extends Construct {
       code: artefacts('subscribe'),
       // API Gateway waits no longer for an answer.
       timeout: Duration.seconds(29),
-      environment: { ...environment, SUBSCRIPTIONS_MAX: '100' },
+      environment: { ...environment, SUBSCRIPTIONS_MAX: access.subscriptionsMax },
       permissions: [
         allow(eventLog.tableArn, 'dynamodb:Query'),
         allow(projections.tableArn, 'dynamodb:GetItem'),

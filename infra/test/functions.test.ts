@@ -18,7 +18,7 @@ const environments = {
   connect: { ALLOWED_ORIGINS: '${AllowedOrigins}', CONNECTIONS_TABLE: '${connections}' },
   disconnect: { CONNECTIONS_TABLE: '${connections}', SUBSCRIPTIONS_TABLE: '${subscriptions}' },
   'event-handler': { ...everything, FAILURE_QUEUE_URL: '${failure queue}' },
-  subscribe: { ...everything, SUBSCRIPTIONS_MAX: '100' },
+  subscribe: { ...everything, SUBSCRIPTIONS_MAX: '${SubscriptionsMax}' },
 };
 
 test('there are five functions', () => {

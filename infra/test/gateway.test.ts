@@ -61,6 +61,7 @@ test('whose tokens count and which pages connect is for the operator to say', ()
   }
   assert.ok(!new RegExp(`^(?:${template.Parameters['JwksUrl'].AllowedPattern})$`).test('http://issuer.example/keys'));
   assert.equal(template.Parameters['RedactedFields'].Default, 'stripeToken');
+  assert.equal(template.Parameters['SubscriptionsMax'].Default, '100');
 });
 
 test('the access log has nothing of a query string, a header, a body or a token', () => {

@@ -25,7 +25,7 @@ function synthesized(environment: Record<string, string>): { text: string; templ
 }
 
 /** The parameters that are the operator's to set, in the template's order. */
-const operators = ['JwksUrl', 'JwtIssuer', 'JwtAudience', 'AllowedOrigins', 'RedactedFields', 'StageName'];
+const operators = ['JwksUrl', 'JwtIssuer', 'JwtAudience', 'AllowedOrigins', 'RedactedFields', 'SubscriptionsMax', 'StageName'];
 
 test('template.json is what the code synthesizes', () => {
   assert.ok(readFileSync(committedTemplate, 'utf8') === text, STALE);

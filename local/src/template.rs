@@ -47,7 +47,8 @@ const RUN: [&str; 5] = [
 ];
 
 /// Resource types that mean nothing on one machine: rights, logs, the order of a deployment.
-const PASSED_OVER: [&str; 14] = [
+const PASSED_OVER: [&str; 15] = [
+    "AWS::ApiGateway::Account",
     "AWS::ApiGatewayV2::Authorizer",
     "AWS::ApiGatewayV2::Deployment",
     "AWS::ApiGatewayV2::Integration",

@@ -2,6 +2,7 @@
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    lambda_runtime::tracing::init_default_subscriber();
-    authorizer::run(|name| std::env::var(name).ok()).await
+    let var = |name: &str| std::env::var(name).ok();
+    telemetry::init(telemetry::Reader::CloudWatch, var);
+    authorizer::run(var).await
 }

@@ -8,6 +8,9 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
 use crate::TableName;
 
+/// The code of a request that DynamoDB cannot read, whose text may repeat a part of it.
+const REPEATS_THE_REQUEST: &str = "ValidationException";
+
 /// A call that DynamoDB did not serve.
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} on table {table}: {kind}")]
@@ -39,7 +42,10 @@ impl CallError {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         let kind = classify(&error);
-        Self { operation, table: table.clone(), kind, source: Box::new(error) }
+        let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
+        // The text of this one repeats what was sent, and that may be an event.
+        let source = if code == Some(REPEATS_THE_REQUEST) { REPEATS_THE_REQUEST.into() } else { error.into() };
+        Self { operation, table: table.clone(), kind, source }
     }
 
     /// A batch that DynamoDB keeps leaving undone.
