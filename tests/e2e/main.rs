@@ -11,6 +11,7 @@ mod pipeline;
 mod poison;
 mod power_cut;
 mod restart;
+mod security;
 mod tail;
 mod up;
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
-    tungstenite::{Message, protocol::CloseFrame},
+    tungstenite::{Error, Message, client::IntoClientRequest, http::HeaderName, protocol::CloseFrame},
 };
 
 use crate::PATIENCE;
@@ -24,6 +24,34 @@ impl Browser {
     pub async fn connect(url: &str) -> Self {
         let (socket, _) = timeout(PATIENCE, connect_async(url)).await.expect("the upgrade is answered").unwrap();
         Self { socket }
+    }
+
+    /// Connects with more headers; a refusal is its status, or 0 if there is none.
+    ///
+    /// # Errors
+    /// The status that the upgrade was refused with.
+    pub async fn try_connect(url: &str, headers: &[(&str, &str)]) -> Result<(Self, Option<String>), u16> {
+        let mut request = url.into_client_request().unwrap();
+        for (name, value) in headers {
+            request.headers_mut().insert(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
+        }
+        match timeout(PATIENCE, connect_async(request)).await.expect("the upgrade is answered") {
+            Ok((socket, answer)) => {
+                let sub_protocol = answer.headers().get("sec-websocket-protocol");
+                Ok((Self { socket }, sub_protocol.map(|name| name.to_str().unwrap().to_owned())))
+            }
+            Err(Error::Http(answer)) => Err(answer.status().as_u16()),
+            Err(_) => Err(0),
+        }
+    }
+
+    /// Connects with a token.
+    pub async fn with_token(url: &str, token: &str) -> Self {
+        let offered = format!("foldcast, {token}");
+        let (browser, sub_protocol) =
+            Self::try_connect(url, &[("sec-websocket-protocol", &offered)]).await.expect("the token is accepted");
+        assert_eq!(sub_protocol.as_deref(), Some("foldcast"), "the answer names no token");
+        browser
     }
 
     /// Connects and subscribes; the answer is the first message.

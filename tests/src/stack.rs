@@ -5,6 +5,7 @@
 //! Source: README.md, "Commands".
 
 use std::{
+    fs::File,
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -47,7 +48,7 @@ impl Stack {
     pub fn start_on(port: u16, data: Data<'_>) -> Self {
         let mut command = up(data);
         command.args(["--port", &port.to_string(), "--dynamodb-port", "0"]);
-        Self::ready(command)
+        Self::ready(&mut command)
     }
 
     /// Starts a stack in memory on which goes wrong what the script says.
@@ -61,13 +62,23 @@ impl Stack {
     /// Starts a stack in memory with these flags.
     #[must_use]
     pub fn start_with(flags: &[&str]) -> Self {
-        let mut command = up(Data::Ephemeral);
-        command.args(["--port", "0", "--dynamodb-port", "0"]).args(flags);
-        Self::ready(command)
+        Self::start_with_variables(flags, &[])
+    }
+
+    /// Starts a stack in memory with these flags and variables; what it logs goes to a file.
+    #[must_use]
+    pub fn start_logging(flags: &[&str], variables: &[(&str, &str)], log: File) -> Self {
+        Self::ready(up_with(flags, variables).stderr(log))
+    }
+
+    /// Starts a stack in memory with these flags and variables.
+    #[must_use]
+    pub fn start_with_variables(flags: &[&str], variables: &[(&str, &str)]) -> Self {
+        Self::ready(&mut up_with(flags, variables))
     }
 
     /// Starts a stack and waits until it is ready.
-    fn ready(mut command: Command) -> Self {
+    fn ready(command: &mut Command) -> Self {
         let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let mut stack =
@@ -144,11 +155,11 @@ impl Stack {
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(binary());
         command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
-        if matches!(args.first(), Some(&"tail")) {
-            command.args(["--url", &self.websocket_url]);
-        } else {
-            command.args(["--endpoint-url", &self.dynamodb_url]).env("MANAGEMENT_ENDPOINT", &self.management_url);
-        }
+        match args.first() {
+            Some(&"tail") => command.args(["--url", &self.websocket_url]),
+            Some(&"token") => &mut command,
+            _ => command.args(["--endpoint-url", &self.dynamodb_url]).env("MANAGEMENT_ENDPOINT", &self.management_url),
+        };
         command
     }
 }
@@ -168,6 +179,13 @@ fn up(data: Data<'_>) -> Command {
         Data::Ephemeral => command.arg("--ephemeral"),
         Data::Folder(folder) => command.arg("--data").arg(folder),
     };
+    command
+}
+
+/// A stack in memory, on free ports.
+fn up_with(flags: &[&str], variables: &[(&str, &str)]) -> Command {
+    let mut command = up(Data::Ephemeral);
+    command.args(["--port", "0", "--dynamodb-port", "0"]).args(flags).envs(variables.iter().copied());
     command
 }
 

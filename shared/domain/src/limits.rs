@@ -89,5 +89,9 @@ pub const ROW_GRACE: Duration = Duration::from_secs(10 * 60);
 /// Keys in one `BatchWriteItem`. Source: DynamoDB quotas (25).
 pub const BATCH_WRITE_KEYS_MAX: usize = 25;
 
+/// Tries to take room for a connection's subscriptions, when its other messages change what it has meanwhile: as many as
+/// messages are worked on at once, and some.
+pub const ROOM_TRIES_MAX: u32 = 16;
+
 /// Rounds of a `BatchWriteItem` that leaves keys unprocessed, before the caller is told.
 pub const BATCH_WRITE_TRIES_MAX: u32 = 8;

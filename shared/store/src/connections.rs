@@ -8,11 +8,10 @@ use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::{
     Client,
-    error::SdkError,
     operation::update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
-    types::AttributeValue,
+    types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
 };
-use domain::{ConnectionId, Identity, OrderId, subscription};
+use domain::{ConnectionId, Identity, OrderId, limits::ROOM_TRIES_MAX, subscription};
 
 use crate::{TableName, error::CallError, item};
 
@@ -23,11 +22,16 @@ pub struct Connections {
     table: TableName,
 }
 
-/// The condition on which a connection takes one more order: it has it already, or has room.
-const HAS_ROOM_FOR_ONE: &str = "contains(orders, :order) OR attribute_not_exists(orders) OR size(orders) <= :room";
-
-/// The same for several orders, as if it had none of them.
+/// The condition on which a connection takes more orders, as if it had none of them.
 const HAS_ROOM: &str = "attribute_not_exists(orders) OR size(orders) <= :room";
+
+/// What becomes of wanted room.
+enum Room {
+    /// It is taken.
+    Taken,
+    /// There is less; what is taken so far.
+    Lacking { taken: BTreeSet<String> },
+}
 
 /// A connection and who it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,28 +82,36 @@ impl Connections {
     }
 
     /// Takes room for subscriptions to these orders, of `max` that a connection may have, and says which of them it has
-    /// room for. An order that has room already takes none. One call, if there is room for all; else one an order.
+    /// room for. An order that has room already takes none. One call if there is room for all, or for none that is new;
+    /// two if there is room for some.
     ///
     /// # Errors
-    /// [`CallError`] if DynamoDB does not serve a call; some may have taken room then, which the same call finds again.
+    /// [`CallError`] if DynamoDB does not serve a call, or other messages of this connection are first in each try.
     pub async fn make_room<'a>(
         &self,
         connection: &Connection,
         order_ids: &BTreeSet<&'a OrderId>,
         max: usize,
     ) -> Result<BTreeSet<&'a OrderId>, CallError> {
-        if order_ids.is_empty() || self.take_room(connection, order_ids, max).await? {
-            return Ok(order_ids.clone());
-        }
-        let mut with_room = BTreeSet::new();
-        if order_ids.len() > 1 {
-            for order_id in order_ids {
-                if self.take_room(connection, &BTreeSet::from([*order_id]), max).await? {
-                    with_room.insert(*order_id);
+        let mut has_room = BTreeSet::new();
+        let mut wanted: BTreeSet<&OrderId> = order_ids.iter().copied().take(max).collect();
+        for _ in 0..ROOM_TRIES_MAX {
+            if wanted.is_empty() {
+                return Ok(has_room);
+            }
+            match self.take_room(connection, &wanted, max).await? {
+                Room::Taken => {
+                    has_room.extend(wanted);
+                    return Ok(has_room);
+                }
+                Room::Lacking { taken } => {
+                    has_room = order_ids.iter().copied().filter(|order_id| taken.contains(order_id.as_str())).collect();
+                    let left = max.saturating_sub(taken.len());
+                    wanted = order_ids.difference(&has_room).copied().take(left).collect();
                 }
             }
         }
-        Ok(with_room)
+        Err(CallError::outrun("UpdateItem", &self.table))
     }
 
     /// Takes room for all of these orders or for none.
@@ -108,20 +120,15 @@ impl Connections {
         connection: &Connection,
         order_ids: &BTreeSet<&OrderId>,
         max: usize,
-    ) -> Result<bool, CallError> {
-        let Some(room) = max.checked_sub(order_ids.len()) else { return Ok(false) };
-        let orders: Vec<String> = order_ids.iter().map(|order_id| order_id.as_str().to_owned()).collect();
-        let update = self.update(&connection.connection_id);
-        let update = match orders.as_slice() {
-            [order] => update
-                .condition_expression(HAS_ROOM_FOR_ONE)
-                .expression_attribute_values(":order", AttributeValue::S(order.clone())),
-            _ => update.condition_expression(HAS_ROOM),
-        };
+    ) -> Result<Room, CallError> {
+        let room = max.saturating_sub(order_ids.len());
+        let orders = order_ids.iter().map(|order_id| order_id.as_str().to_owned()).collect();
         // The row is written whole: a connection that was taken for gone by mistake has one again.
         let mut values = item::connection::to_item(connection);
         let mut value = |name: &str| values.remove(name).unwrap_or(AttributeValue::Null(true));
-        let taken = update
+        let taken = self
+            .update(&connection.connection_id)
+            .condition_expression(HAS_ROOM)
             .update_expression(
                 "SET principalId = :principal, connectedAt = :connected, expiresAt = :expires ADD orders :orders",
             )
@@ -130,9 +137,19 @@ impl Connections {
             .expression_attribute_values(":expires", value("expiresAt"))
             .expression_attribute_values(":orders", AttributeValue::Ss(orders))
             .expression_attribute_values(":room", AttributeValue::N(room.to_string()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
-        self.was_done(taken.map(drop))
+        match taken {
+            Ok(_) => Ok(Room::Taken),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                    let taken = failed.item().map(item::connection::orders).unwrap_or_default();
+                    Ok(Room::Lacking { taken })
+                }
+                Some(_) | None => Err(CallError::new("UpdateItem", &self.table, error)),
+            },
+        }
     }
 
     /// Gives back the room of a subscription that is no more. A connection that is not there is no error.
@@ -147,24 +164,19 @@ impl Connections {
             .expression_attribute_values(":orders", AttributeValue::Ss(vec![order_id.as_str().to_owned()]))
             .send()
             .await;
-        self.was_done(freed.map(drop)).map(drop)
+        match freed {
+            Ok(_) => Ok(()),
+            Err(error)
+                if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(CallError::new("UpdateItem", &self.table, error)),
+        }
     }
 
     fn update(&self, connection_id: &ConnectionId) -> UpdateItemFluentBuilder {
         let key = AttributeValue::S(connection_id.as_str().to_owned());
         self.client.update_item().table_name(self.table.as_str()).key("connectionId", key)
-    }
-
-    /// Whether the condition of an update held.
-    fn was_done(&self, updated: Result<(), SdkError<UpdateItemError>>) -> Result<bool, CallError> {
-        match updated {
-            Ok(()) => Ok(true),
-            Err(error)
-                if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(CallError::new("UpdateItem", &self.table, error)),
-        }
     }
 }

@@ -54,6 +54,12 @@ impl CallError {
         Self { operation, table: table.clone(), kind: CallErrorKind::Throttled, source }
     }
 
+    /// A condition that other writers broke in each try.
+    pub(crate) fn outrun(operation: &'static str, table: &TableName) -> Self {
+        let source = "other writers were first in each try".into();
+        Self { operation, table: table.clone(), kind: CallErrorKind::Throttled, source }
+    }
+
     /// Whether trying again can help.
     #[must_use]
     pub fn kind(&self) -> CallErrorKind {

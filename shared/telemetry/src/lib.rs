@@ -47,7 +47,8 @@ pub enum Reader {
 pub fn init(reader: Reader, var: impl Fn(&str) -> Option<String>) {
     let default = match reader {
         Reader::CloudWatch | Reader::LocalStack => "info",
-        Reader::Terminal => "warn,function=info",
+        // The engine warns of each condition that does not hold, which is what conditions are for.
+        Reader::Terminal => "warn,dynoxide=error,function=info",
     };
     let asked = EnvFilter::new(var(LEVEL_VARIABLE).unwrap_or_else(|| default.to_owned()));
     let lines = match reader {

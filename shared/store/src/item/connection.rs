@@ -5,6 +5,8 @@
 //! Must not know: why a connection has a subscription.
 //! Source: `docs/tables.md`.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::Item;
@@ -19,4 +21,13 @@ pub fn to_item(connection: &Connection) -> Item {
         ("connectedAt".to_owned(), AttributeValue::N(connection.connected_at_ms.to_string())),
         ("expiresAt".to_owned(), AttributeValue::N(connection.expires_at_s().to_string())),
     ])
+}
+
+/// The orders of an item that a connection subscribes to.
+#[must_use]
+pub fn orders(item: &Item) -> BTreeSet<String> {
+    match item.get("orders") {
+        Some(AttributeValue::Ss(orders)) => orders.iter().cloned().collect(),
+        Some(_) | None => BTreeSet::new(),
+    }
 }

@@ -87,6 +87,7 @@ async fn a_connection_has_no_more_subscriptions_than_it_may_have() {
     }
     assert_eq!(make_room(store, "c=", &["d", "e"], 3).await, ["d"]);
     assert_eq!(make_room(store, "c=", &["e"], 0).await, [""; 0]);
+    assert_eq!(make_room(store, "new=", &["a", "b", "c"], 2).await, ["a", "b"], "more than a connection may have");
 }
 
 #[tokio::test]
