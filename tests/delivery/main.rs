@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod owners;
+
 use std::time::Duration;
 
 use domain::{ConnectionId, Identity, OrderId, Principal, PrincipalId, Version};

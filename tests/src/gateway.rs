@@ -130,13 +130,30 @@ impl InProcess {
 
     /// Records a subscription of a connection, whether there is one or not.
     pub async fn record_subscription(&self, order_id: &str, connection_id: &str) {
+        self.record_subscription_of(order_id, connection_id, "support", READ_ALL_SCOPE, i64::MAX).await;
+    }
+
+    /// Records a subscription of a user, until a time.
+    pub async fn record_subscription_of(
+        &self,
+        order_id: &str,
+        connection_id: &str,
+        user: &str,
+        scope: &str,
+        expires_at_s: i64,
+    ) {
         let subscription = Subscription {
             order_id: OrderId::new(order_id).unwrap(),
             connection_id: ConnectionId::new(connection_id),
-            principal: Principal::with_scope(PrincipalId::new("support").unwrap(), READ_ALL_SCOPE),
-            expires_at_s: i64::MAX,
+            principal: Principal::with_scope(PrincipalId::new(user).unwrap(), scope),
+            expires_at_s,
         };
         self.store.subscriptions.put(&subscription).await.unwrap();
+    }
+
+    /// Hands a batch to the event handler.
+    pub async fn handle(&self, batch: &Value) -> BatchResponse {
+        self.handler.handle(batch, Instant::now() + Duration::from_secs(60)).await.unwrap()
     }
 
     /// Delivers events of an order in one batch.

@@ -8,6 +8,9 @@ pub mod error;
 pub mod follower;
 pub mod message;
 pub mod parts;
+#[cfg(test)]
+#[path = "tests/redaction.rs"]
+mod redaction;
 pub mod request;
 #[cfg(test)]
 #[path = "tests/schema.rs"]

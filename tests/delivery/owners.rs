@@ -1,0 +1,105 @@
+//! Who gets a push: the owner, who he was and who he is.
+
+use domain::{OrderId, Projection, Version};
+use event_handler::BatchResponse;
+use serde_json::{Value, json};
+use tests::{browser::Browser, gateway::InProcess};
+
+const LATER: i64 = i64::MAX;
+
+/// An event of the order `o` that gives it to an owner, as the log and the change feed have it.
+fn image(version: u64, owner: &str) -> Value {
+    let data = json!({"eventName": {"S": "OrderChanged"}, "orderId": {"S": "o"}, "userId": {"S": owner}});
+    json!({"orderId": {"S": "o"}, "version": {"N": version.to_string()}, "ref": {"S": version.to_string()},
+           "ts": {"N": "0"}, "data": {"M": data}})
+}
+
+async fn deliver(gateway: &InProcess, version: u64, owner: &str) {
+    let image = image(version, owner);
+    let batch = json!({"Records": [{"dynamodb": {"SequenceNumber": version.to_string(), "NewImage": image}}]});
+    assert_eq!(gateway.handle(&batch).await, BatchResponse::default());
+}
+
+/// A browser of a user, that subscribes to the order `o`.
+async fn browser_of(gateway: &InProcess, user: &str, expires_at_s: i64) -> Browser {
+    let known = connections(gateway).await;
+    let (browser, _snapshot) = Browser::subscribed(&gateway.websocket_url, "o").await;
+    let own = connections(gateway).await.into_iter().find(|id| !known.contains(id)).unwrap();
+    gateway.record_subscription_of("o", &own, user, "", expires_at_s).await;
+    browser
+}
+
+async fn connections(gateway: &InProcess) -> Vec<String> {
+    let subscriptions = gateway.store.subscriptions.of_order(&OrderId::new("o").unwrap()).await.unwrap();
+    subscriptions.into_iter().map(|subscription| subscription.connection_id.as_str().to_owned()).collect()
+}
+
+async fn hears_nothing(browser: &mut Browser) {
+    // Whatever had been sent to it would come before this.
+    assert_eq!(browser.ask(r#"{"action":"ping"}"#).await, json!({"type": "pong"}));
+}
+
+#[tokio::test]
+async fn who_lost_the_order_is_told_once_also_by_an_event_that_comes_again() {
+    for died_before_the_push in [false, true] {
+        let gateway = InProcess::start().await;
+        gateway.put("order_stream", image(1, "old"));
+        gateway.put("order_stream", image(2, "new"));
+        deliver(&gateway, 1, "old").await;
+        let mut old = browser_of(&gateway, "old", LATER).await;
+        let mut other = browser_of(&gateway, "other", LATER).await;
+        let mut new = browser_of(&gateway, "new", LATER).await;
+        if died_before_the_push {
+            let order_id = OrderId::new("o").unwrap();
+            let mut folded = gateway.store.projections.get(&order_id).await.unwrap();
+            let second = gateway.store.event_log.range(&order_id, Version::new(2)..=Version::new(2)).await.unwrap();
+            assert!(folded.evolve(&second[0]));
+            gateway.store.projections.put(&order_id, &folded, Version::FIRST).await.unwrap();
+        }
+        for _ in 0..2 {
+            deliver(&gateway, 2, "new").await;
+            assert_eq!(new.next().await["version"], 2);
+        }
+        let told = old.next().await;
+        assert_eq!((&told["code"], &told["orderId"]), (&json!("forbidden"), &json!("o")));
+        hears_nothing(&mut old).await;
+        hears_nothing(&mut other).await;
+        assert_eq!(connections(&gateway).await.len(), 2, "the one that lost it subscribes no more");
+    }
+}
+
+#[tokio::test]
+async fn the_log_is_read_for_a_former_owner_only_if_somebody_may_not_see_an_event_that_comes_again() {
+    let gateway = InProcess::start().await;
+    gateway.put("order_stream", image(1, "owner"));
+    deliver(&gateway, 1, "owner").await;
+    let mut owner = browser_of(&gateway, "owner", LATER).await;
+    let steady =
+        ["GetItem order_projections, consistent", "PutItem order_projections", "Query subscriptions, consistent"];
+    gateway.put("order_stream", image(2, "owner"));
+    drop(gateway.counted.take());
+    deliver(&gateway, 2, "owner").await;
+    assert_eq!(gateway.counted.take().calls, steady);
+    deliver(&gateway, 2, "owner").await;
+    assert_eq!(gateway.counted.take().calls, [steady[0], steady[2]]);
+    let _other = browser_of(&gateway, "other", LATER).await;
+    drop(gateway.counted.take());
+    deliver(&gateway, 2, "owner").await;
+    assert_eq!(gateway.counted.take().calls, [steady[0], steady[2], "Query order_stream, consistent"]);
+    for _ in 0..3 {
+        assert_eq!(owner.next().await["version"], 2);
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_whose_token_has_expired_gets_nothing_and_its_connection_ends() {
+    let gateway = InProcess::start().await;
+    gateway.put("order_stream", image(1, "owner"));
+    let mut valid = browser_of(&gateway, "owner", LATER).await;
+    let mut expired = browser_of(&gateway, "owner", store::now_ms() / 1_000).await;
+    deliver(&gateway, 1, "owner").await;
+    assert_eq!(valid.next().await["version"], 1);
+    expired.closed().await;
+    assert_eq!(connections(&gateway).await.len(), 1);
+    assert_ne!(gateway.store.projections.get(&OrderId::new("o").unwrap()).await.unwrap(), Projection::default());
+}
