@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::repository::{assert_none, source, sources_ending};
 
-/// Its tables have a last column `test`.
-const PAGE: &str = "docs/local.md";
+/// Their tables have a last column `test`; and how many tests they name at least.
+const PAGES: [(&str, usize); 2] = [("docs/local.md", 100), ("docs/security.md", 20)];
 
 /// The names of all tests: of Rust, Python and JavaScript.
 fn tests() -> BTreeSet<String> {
@@ -26,9 +26,19 @@ fn tests() -> BTreeSet<String> {
 
 #[test]
 fn a_page_names_tests_that_exist() {
-    let (tests, page) = (tests(), source(PAGE));
+    let tests = tests();
+    for (page, least) in PAGES {
+        let (named, broken) = look(page, &tests);
+        assert_none("a behaviour is held by the test that the page names", &broken);
+        assert!(named > least, "{page} names {named} tests");
+    }
+}
+
+/// How many tests a page names, and those that there are not.
+fn look(page: &str, tests: &BTreeSet<String>) -> (usize, Vec<String>) {
+    let source = source(page);
     let (mut has_tests, mut named, mut broken) = (false, 0, Vec::new());
-    for (number, line) in page.lines() {
+    for (number, line) in source.lines() {
         let cells: Vec<&str> = line.trim().trim_matches('|').split(" | ").map(str::trim).collect();
         let last = cells.last().copied().unwrap_or_default();
         if !line.starts_with('|') {
@@ -39,11 +49,10 @@ fn a_page_names_tests_that_exist() {
             for name in last.split('`').skip(1).step_by(2) {
                 named += 1;
                 if !tests.contains(name) {
-                    broken.push(format!("{PAGE}:{number}: {name}"));
+                    broken.push(format!("{page}:{number}: {name}"));
                 }
             }
         }
     }
-    assert_none("a behaviour is held by the test that the page names", &broken);
-    assert!(named > 100, "the page names {named} tests");
+    (named, broken)
 }
