@@ -104,3 +104,23 @@ impl JwtSigner for Hs256 {
         Algorithm::HS256
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_checks_signatures_of_its_own_family_alone() {
+        let (secret, public) = (DecodingKey::from_secret(b"secret"), DecodingKey::from_rsa_raw_components(b"n", b"e"));
+        assert!(Checking::new(Algorithm::HS256, &secret).is_ok() && Checking::new(Algorithm::RS256, &public).is_ok());
+        for (algorithm, key) in [
+            (Algorithm::HS256, &public),
+            (Algorithm::ES256, &public),
+            (Algorithm::RS384, &public),
+            (Algorithm::RS256, &secret),
+            (Algorithm::HS512, &secret),
+        ] {
+            assert!(Checking::new(algorithm, key).is_err(), "{algorithm:?}");
+        }
+    }
+}

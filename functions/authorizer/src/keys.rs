@@ -14,7 +14,8 @@ use jsonwebtoken::{
 use reqwest::{Client, Url, redirect::Policy};
 use tokio::sync::Mutex;
 
-use crate::claims::{KEY_SET_ALGORITHMS, SHARED_SECRET_ALGORITHMS};
+/// What published keys may sign by.
+const ALGORITHMS: [Algorithm; 2] = [Algorithm::RS256, Algorithm::ES256];
 
 /// How long keys are taken without asking again: as long as a revoked key may still sign.
 const FRESH_S: i64 = 600;
@@ -67,15 +68,7 @@ struct SigningKey {
 pub(crate) struct KeysUnavailable(&'static str);
 
 impl Keys {
-    /// The algorithms that a token may name.
-    pub(crate) fn algorithms(&self) -> &'static [Algorithm] {
-        match self {
-            Self::Published(_) => KEY_SET_ALGORITHMS,
-            Self::Shared(_) => SHARED_SECRET_ALGORITHMS,
-        }
-    }
-
-    /// The key with this name, of this algorithm, at `now_s` seconds since 1970.
+    /// The key with this name that signs by this algorithm, at `now_s` seconds since 1970.
     pub(crate) async fn find(
         &self,
         kid: Option<&str>,
@@ -84,7 +77,7 @@ impl Keys {
     ) -> Result<Option<DecodingKey>, KeysUnavailable> {
         match self {
             Self::Published(published) => published.find(kid, algorithm, now_s).await,
-            Self::Shared(secret) => Ok(Some(secret.clone())),
+            Self::Shared(secret) => Ok((algorithm == Algorithm::HS256).then(|| secret.clone())),
         }
     }
 }
@@ -175,7 +168,7 @@ impl SigningKey {
             return None;
         }
         let key = DecodingKey::from_jwk(jwk).ok()?;
-        let own = KEY_SET_ALGORITHMS.iter().find(|algorithm| algorithm.family() == key.family())?;
+        let own = ALGORITHMS.iter().find(|algorithm| algorithm.family() == key.family())?;
         let named = match common.key_algorithm {
             None => Some(*own),
             Some(KeyAlgorithm::RS256) => Some(Algorithm::RS256),

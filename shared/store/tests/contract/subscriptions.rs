@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use domain::{ConnectionId, Identity, OrderId, Principal, PrincipalId, Subscription};
+use serde_json::json;
 use store::{Connection, Store, forget};
 
-use crate::{open, order};
+use crate::{engine::ChangeFeed, open, order, tables::Tables};
 
 fn principal() -> Principal {
     Principal::with_scope(PrincipalId::new("p".repeat(256)).unwrap(), "")
@@ -101,9 +102,10 @@ async fn racing_subscriptions_do_not_get_more_room_than_there_is() {
 
 #[tokio::test]
 async fn a_connection_that_was_forgotten_has_a_row_again_and_freeing_makes_none() {
-    let store = &open().await;
-    let gone = ConnectionId::new("gone=");
+    let tables = Tables::make(ChangeFeed::Off).await;
+    let (store, gone) = (&tables.store, ConnectionId::new("gone="));
     store.connections.free_room(&gone, &order("a")).await.unwrap();
+    assert_eq!(tables.dynamodb("Scan", &json!({"TableName": "connections"})).await["Count"], 0);
     forget(&store.connections, &store.subscriptions, &gone).await.unwrap();
     assert_eq!(make_room(store, "gone=", &["a"], 1).await, ["a"]);
     assert_eq!(make_room(store, "gone=", &["b"], 1).await, [""; 0]);
