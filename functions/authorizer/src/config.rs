@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 
+use domain::VariableError;
 use jsonwebtoken::DecodingKey;
 use reqwest::Url;
 
@@ -18,27 +19,11 @@ use crate::{
 /// The shortest secret, in bytes: as long as the hash. Source: RFC 7518, 3.2.
 const SECRET_BYTES_MIN: usize = 32;
 
-/// A variable that must be there and is not, or that cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
-    /// The variable is absent or empty.
-    #[error("the environment variable {0} is not set")]
-    Absent(&'static str),
-    /// The variable is set to something else than it must hold.
-    #[error("the environment variable {name} must be {must_be}")]
-    Malformed {
-        /// The variable.
-        name: &'static str,
-        /// What it must hold.
-        must_be: &'static str,
-    },
-}
-
 /// Tokens of an issuer that publishes its keys: `JWKS_URL`, `JWT_ISSUER`, `JWT_AUDIENCE`.
-pub(crate) fn published(var: impl Fn(&str) -> Option<String>) -> Result<Verifier, ConfigError> {
-    let set = |name| var(name).filter(|value| !value.is_empty()).ok_or(ConfigError::Absent(name));
+pub(crate) fn published(var: impl Fn(&str) -> Option<String>) -> Result<Verifier, VariableError> {
+    let set = |name| var(name).filter(|value| !value.is_empty()).ok_or(VariableError::Absent(name));
     let must_be = "an https address, or an http address of this machine";
-    let malformed = ConfigError::Malformed { name: "JWKS_URL", must_be };
+    let malformed = VariableError::Malformed { name: "JWKS_URL", must_be };
     let url: Url = set("JWKS_URL")?.parse().map_err(|_invalid| malformed)?;
     if !is_confidential(&url) {
         return Err(malformed);
@@ -48,10 +33,10 @@ pub(crate) fn published(var: impl Fn(&str) -> Option<String>) -> Result<Verifier
 }
 
 /// Tokens by a secret that is shared: `JWT_SECRET`.
-pub(crate) fn shared(var: impl Fn(&str) -> Option<String>) -> Result<Verifier, ConfigError> {
-    let secret = var(SECRET_VARIABLE).ok_or(ConfigError::Absent(SECRET_VARIABLE))?;
+pub(crate) fn shared(var: impl Fn(&str) -> Option<String>) -> Result<Verifier, VariableError> {
+    let secret = var(SECRET_VARIABLE).ok_or(VariableError::Absent(SECRET_VARIABLE))?;
     if secret.len() < SECRET_BYTES_MIN {
-        return Err(ConfigError::Malformed { name: SECRET_VARIABLE, must_be: "a secret of at least 32 bytes" });
+        return Err(VariableError::Malformed { name: SECRET_VARIABLE, must_be: "a secret of at least 32 bytes" });
     }
     let keys = Keys::Shared(DecodingKey::from_secret(secret.as_bytes()));
     Ok(Verifier { keys, issuer: shared_secret::ISSUER.to_owned(), audience: shared_secret::AUDIENCE.to_owned() })
@@ -68,7 +53,7 @@ fn is_confidential(url: &Url) -> bool {
 mod tests {
     use super::*;
 
-    fn error(vars: &[(&str, &str)]) -> Option<ConfigError> {
+    fn error(vars: &[(&str, &str)]) -> Option<VariableError> {
         published(|name| vars.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned())).err()
     }
 
@@ -80,7 +65,7 @@ mod tests {
         }
         for url in ["http://issuer.example/", "ftp://127.0.0.1/", "keys", "http://127.0.0.1.evil.example/"] {
             let vars = [("JWKS_URL", url), ("JWT_ISSUER", "i"), ("JWT_AUDIENCE", "a")];
-            assert!(matches!(error(&vars), Some(ConfigError::Malformed { name: "JWKS_URL", .. })), "{url}");
+            assert!(matches!(error(&vars), Some(VariableError::Malformed { name: "JWKS_URL", .. })), "{url}");
         }
     }
 
@@ -90,16 +75,16 @@ mod tests {
         for absent in 0..vars.len() {
             let mut set = vars.to_vec();
             let (name, _) = set.remove(absent);
-            assert_eq!(error(&set), Some(ConfigError::Absent(name)));
+            assert_eq!(error(&set), Some(VariableError::Absent(name)));
             set.push((name, ""));
-            assert_eq!(error(&set), Some(ConfigError::Absent(name)));
+            assert_eq!(error(&set), Some(VariableError::Absent(name)));
         }
     }
 
     #[test]
     fn a_shared_secret_is_no_word() {
-        assert_eq!(shared(|_| None).unwrap_err(), ConfigError::Absent(SECRET_VARIABLE));
-        assert!(matches!(shared(|_| Some("secret".into())).unwrap_err(), ConfigError::Malformed { .. }));
+        assert_eq!(shared(|_| None).unwrap_err(), VariableError::Absent(SECRET_VARIABLE));
+        assert!(matches!(shared(|_| Some("secret".into())).unwrap_err(), VariableError::Malformed { .. }));
         assert!(shared(|_| Some("x".repeat(32))).is_ok());
     }
 }

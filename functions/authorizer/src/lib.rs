@@ -13,13 +13,13 @@ mod token;
 
 use std::collections::BTreeMap;
 
+use domain::VariableError;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 pub use claims::Invalid;
 use claims::{Refusal, Verifier};
-pub use config::ConfigError;
 use keys::KeysUnavailable;
 use token::Token;
 
@@ -89,8 +89,8 @@ impl Authorizer {
     /// Takes tokens of an issuer that publishes its keys: `JWKS_URL`, `JWT_ISSUER` and `JWT_AUDIENCE`.
     ///
     /// # Errors
-    /// [`ConfigError`] names the variable that is missing or wrong.
-    pub fn from_vars(var: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+    /// [`VariableError`] names the variable that is missing or wrong.
+    pub fn from_vars(var: impl Fn(&str) -> Option<String>) -> Result<Self, VariableError> {
         crypto::install();
         Ok(Self(config::published(var)?))
     }
@@ -98,8 +98,8 @@ impl Authorizer {
     /// Takes tokens by the secret `JWT_SECRET`, and only without one those of an issuer.
     ///
     /// # Errors
-    /// [`ConfigError`] names the variable that is missing or wrong.
-    pub fn with_secret(var: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+    /// [`VariableError`] names the variable that is missing or wrong.
+    pub fn with_secret(var: impl Fn(&str) -> Option<String>) -> Result<Self, VariableError> {
         crypto::install();
         Ok(Self(if var(shared_secret::SECRET_VARIABLE).is_some() {
             config::shared(var)?

@@ -7,7 +7,7 @@
 pub mod origins;
 
 use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
-use domain::{Anonymous, ConnectionId};
+use domain::{Anonymous, ConnectionId, VariableError};
 use lambda_runtime::{LambdaEvent, service_fn};
 use origins::Origins;
 use serde_json::{Value, json};
@@ -55,7 +55,7 @@ impl Connect {
     ///
     /// # Errors
     /// The variable that is missing or wrong.
-    pub fn with_sdk(sdk: &SdkConfig, var: &impl Fn(&str) -> Option<String>) -> Result<Self, aws::VariableError> {
+    pub fn with_sdk(sdk: &SdkConfig, var: &impl Fn(&str) -> Option<String>) -> Result<Self, VariableError> {
         Ok(Self {
             connections: Connections::new(aws::dynamodb(sdk), TableName::connections(var)?),
             origins: Origins::from_vars(var)?,

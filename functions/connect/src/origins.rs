@@ -4,7 +4,7 @@
 //! Must not know: who the browser is. What is no browser names no origin, and is not asked for one.
 //! Source: RFC 6454; a browser sends `Origin` with each WebSocket handshake (RFC 6455, section 4.1).
 
-use store::aws::VariableError;
+use domain::VariableError;
 
 const VARIABLE: &str = "ALLOWED_ORIGINS";
 

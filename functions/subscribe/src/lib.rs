@@ -12,16 +12,13 @@ mod order;
 use std::collections::BTreeSet;
 
 use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
-use domain::{Anonymous, ConnectionId, OrderId, Redaction, limits};
+use domain::{Anonymous, ConnectionId, OrderId, Redaction, VariableError, limits};
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream};
 use lambda_runtime::{LambdaEvent, service_fn};
 use protocol::{ErrorCode, ErrorMessage, Message, Request, RequestError, request::Wanted};
 use push::{ManagementEndpoint, NotClosed, Push, deadline};
 use serde_json::{Value, json};
-use store::{
-    CallError, SdkConfig, Store,
-    aws::{self, VariableError},
-};
+use store::{CallError, SdkConfig, Store, aws};
 use tokio::time::Instant;
 
 pub use answers::AnswerError;

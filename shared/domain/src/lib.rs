@@ -13,6 +13,7 @@ pub mod principal;
 pub mod projection;
 pub mod redaction;
 pub mod subscription;
+mod variable;
 
 pub use event::{Event, EventData, EventRef, LoggedEvent, Version};
 pub use order_id::OrderId;
@@ -20,6 +21,7 @@ pub use principal::{Anonymous, Identity, Principal, PrincipalId};
 pub use projection::Projection;
 pub use redaction::{Redacted, Redaction};
 pub use subscription::{ConnectionId, Subscription};
+pub use variable::VariableError;
 
 /// A JSON object: field name to value. Numbers keep all their digits.
 pub type Fields = serde_json::Map<String, serde_json::Value>;

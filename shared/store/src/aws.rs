@@ -15,6 +15,7 @@ use aws_smithy_http_client::{
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_types::{SdkConfig, region::Region};
+use domain::VariableError;
 
 /// The variable with DynamoDB's address, where it is not AWS's own.
 pub const DYNAMODB_ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL_DYNAMODB";
@@ -23,22 +24,6 @@ pub const DYNAMODB_ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL_DYNAMODB";
 const ATTEMPT_TIME_OUT: Duration = Duration::from_secs(3);
 const CONNECT_TIME_OUT: Duration = Duration::from_secs(1);
 const TRIES_MAX: u32 = 5;
-
-/// A variable that must be there and is not, or that cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum VariableError {
-    /// The variable is absent.
-    #[error("the environment variable {0} is not set")]
-    Absent(&'static str),
-    /// The variable is set to something else than it must hold.
-    #[error("the environment variable {name} must be {must_be}")]
-    Malformed {
-        /// The variable.
-        name: &'static str,
-        /// What it must hold.
-        must_be: &'static str,
-    },
-}
 
 /// What all SDK clients of this process share.
 ///

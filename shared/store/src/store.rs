@@ -5,13 +5,9 @@
 //! Source: `docs/tables.md`.
 
 use aws_types::SdkConfig;
-use domain::{ConnectionId, OrderId};
+use domain::{ConnectionId, OrderId, VariableError};
 
-use crate::{
-    Connections, EventLog, Projections, Subscriptions, TableName,
-    aws::{self, VariableError},
-    error::CallError,
-};
+use crate::{Connections, EventLog, Projections, Subscriptions, TableName, aws, error::CallError};
 
 /// The four tables of one deployment.
 #[derive(Clone, Debug)]

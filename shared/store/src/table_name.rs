@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::aws::VariableError;
+use domain::VariableError;
 
 /// A DynamoDB table's name: 3 to 255 of `a-z A-Z 0-9 _ . -`.
 #[derive(Clone, Debug, PartialEq, Eq)]
