@@ -17,7 +17,10 @@ use tokio::{
 };
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
-    tungstenite::{self, ClientRequestBuilder, http::Uri},
+    tungstenite::{
+        self, ClientRequestBuilder,
+        http::{StatusCode, Uri},
+    },
 };
 
 use crate::{args, deployment::var, failure::Failure};
@@ -65,7 +68,7 @@ pub(crate) async fn run(options: args::Tail) -> Result<(), Failure> {
         }
         orders.disconnected();
         eprintln!("foldcast: the connection to {url} was lost; connecting again");
-        socket = reconnect(&address).await;
+        socket = reconnect(&address).await.map_err(Failure::failed)?;
     }
 }
 
@@ -92,8 +95,18 @@ fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// The error says what the gateway answered, without the token.
-async fn connect(address: &Address) -> anyhow::Result<Socket> {
+/// Why there is no connection, in words without the token.
+#[derive(Debug, thiserror::Error)]
+enum ConnectError {
+    /// The gateway does not let this token in, or nobody without one: the same again is refused again.
+    #[error("the gateway answered {0}; {1}")]
+    Refused(StatusCode, &'static str),
+    /// It may be let in later.
+    #[error("{0}")]
+    Failed(String),
+}
+
+async fn connect(address: &Address) -> Result<Socket, ConnectError> {
     let mut request = ClientRequestBuilder::new(address.uri.clone());
     if let Some(token) = &address.token {
         request = request.with_sub_protocol(SUB_PROTOCOL).with_sub_protocol(token);
@@ -103,20 +116,24 @@ async fn connect(address: &Address) -> anyhow::Result<Socket> {
         Err(tungstenite::Error::Http(answer)) if matches!(answer.status().as_u16(), 401 | 403) => {
             let advice =
                 if address.token.is_some() { "the token is not accepted" } else { "it wants a token: --token" };
-            Err(anyhow!("the gateway answered {}; {advice}", answer.status()))
+            Err(ConnectError::Refused(answer.status(), advice))
         }
-        Err(tungstenite::Error::Http(answer)) => Err(anyhow!("the gateway answered {}", answer.status())),
-        Err(tungstenite::Error::Io(error)) => Err(error.into()),
-        Err(_) => Err(anyhow!("the handshake failed")),
+        Err(tungstenite::Error::Http(answer)) => {
+            Err(ConnectError::Failed(format!("the gateway answered {}", answer.status())))
+        }
+        Err(tungstenite::Error::Io(error)) => Err(ConnectError::Failed(error.to_string())),
+        Err(_) => Err(ConnectError::Failed("the handshake failed".to_owned())),
     }
 }
 
-async fn reconnect(address: &Address) -> Socket {
+/// Connects as soon as it can be; a refusal is the end, such as that of a token that has expired meanwhile.
+async fn reconnect(address: &Address) -> Result<Socket, ConnectError> {
     let mut pause_max = RECONNECT_PAUSE_FIRST;
     loop {
         time::sleep(pause_max.mul_f64(fastrand::f64())).await;
-        if let Ok(socket) = connect(address).await {
-            return socket;
+        match connect(address).await {
+            Err(ConnectError::Failed(_)) => {}
+            ended @ (Ok(_) | Err(ConnectError::Refused(..))) => return ended,
         }
         pause_max = (pause_max * 2).min(RECONNECT_PAUSE_MAX);
     }

@@ -157,6 +157,23 @@ test('a page with a token sees the orders of its user, and other orders as order
   });
 });
 
+test('a page whose tokens expire goes on with the next one, without a gap', async (t) => {
+  const { stack, page } = await start(t, { more: ['--auth'] });
+  let tokens = 0;
+  await page.exposeFunction('freshToken', () => {
+    tokens += 1;
+    return foldcastToken('user_123', 1);
+  });
+  const begin = (url) => follow(foldcast.connect({ url, token: () => freshToken(), pingAfterMs: 300, backoffFirstMs: 50 }), 'o');
+  await page.evaluate(begin, stack.url);
+  let last = 0;
+  for (; tokens < 4; last += 2) {
+    await stack.append('o', last + 1, last + 2, { userId: 'user_123' });
+    await until(page, 'o', last + 2);
+  }
+  assert.deepEqual((await until(page, 'o', last)).versions, versions(last));
+});
+
 test('a fresh connection takes over before the old one ends, without a gap', async (t) => {
   const { stack, page } = await start(t, { limits: { life_max_ms: 2_000 } });
   const sockets = [];

@@ -5,8 +5,8 @@ import { test } from 'node:test';
 
 import { folder, startBrowser, startStack } from './harness.js';
 
-async function start(t) {
-  const [stack, browser] = await Promise.all([folder(t).then((data) => startStack(t, data)), startBrowser(t)]);
+async function start(t, options) {
+  const [stack, browser] = await Promise.all([folder(t).then((data) => startStack(t, data, options)), startBrowser(t)]);
   const page = await browser.context.newPage();
   const errors = [];
   page.on('pageerror', (error) => errors.push(error.message));
@@ -43,6 +43,14 @@ test('a sample order is placed and followed live, and its versions are travelled
   for (const name of ['connect', 'subscribe', 'event-handler']) {
     await page.locator('#invocations').getByText(name).first().waitFor();
   }
+  assert.deepEqual(errors, []);
+});
+
+test('where a token is asked for, the page has one', async (t) => {
+  const { page, errors } = await start(t, { more: ['--auth'] });
+  await page.getByRole('button', { name: 'Place a sample order' }).click();
+  await page.getByText('live at version 3').waitFor();
+  await page.locator('#invocations').getByText('authorizer').first().waitFor();
   assert.deepEqual(errors, []);
 });
 

@@ -182,6 +182,6 @@ export function versions(last) {
 }
 
 /** A token of `foldcast token` for a user. */
-export function foldcastToken(sub) {
-  return execFileSync(process.env.FOLDCAST_BINARY, ['token', '--sub', sub], { encoding: 'utf8' }).trim();
+export function foldcastToken(sub, expiresIn = 60) {
+  return execFileSync(process.env.FOLDCAST_BINARY, ['token', '--sub', sub, '--expires-in', String(expiresIn)], { encoding: 'utf8' }).trim();
 }

@@ -4,9 +4,14 @@
 //! Must not know: what the messages should be.
 //! Source: any WebSocket client can be one.
 
+use std::time::Duration;
+
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::TcpStream,
+    time::{sleep, timeout},
+};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
     tungstenite::{Error, Message, client::IntoClientRequest, http::HeaderName, protocol::CloseFrame},
@@ -110,6 +115,21 @@ impl Browser {
                 other => panic!("a message was due, not {other:?}"),
             }
         }
+    }
+
+    /// Sends a text again and again, each when the one before is answered, until the connection is closed.
+    pub async fn ask_until_closed(&mut self, text: &str) {
+        let closed = async {
+            loop {
+                self.send(text).await;
+                match self.socket.next().await {
+                    Some(Ok(Message::Close(_))) => break,
+                    Some(Ok(_)) => sleep(Duration::from_millis(50)).await,
+                    other => panic!("an answer or a close frame was due, not {other:?}"),
+                }
+            }
+        };
+        timeout(PATIENCE, closed).await.expect("the connection is closed");
     }
 
     /// Waits for the close frame.
