@@ -139,12 +139,30 @@ pub struct AuthorizerTarget {
 /// Where a route leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteTarget {
-    /// The function's logical id.
-    pub function: String,
+    /// What serves its messages.
+    pub integration: IntegrationTarget,
     /// Whether the reply's body goes back.
     pub has_route_response: bool,
     /// `TimeoutInMillis` of the integration, 29 seconds if it is not given.
     pub time_out: Option<Duration>,
+}
+
+/// `IntegrationType`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IntegrationTarget {
+    /// `AWS_PROXY`: the function with this logical id.
+    Function(String),
+    /// `MOCK`: API Gateway itself.
+    Mock(MockReply),
+}
+
+/// What API Gateway replies without asking anybody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MockReply {
+    /// The `statusCode` of the request template.
+    pub status: u16,
+    /// The response template, if there is one.
+    pub body: Option<String>,
 }
 
 impl Application {
@@ -152,7 +170,10 @@ impl Application {
     #[must_use]
     pub fn invokes(&self, logical_id: &str) -> bool {
         let api = self.api.iter();
-        let routes = api.clone().flat_map(|api| api.routes.values().map(|target| target.function.as_str()));
+        let routes = api.clone().flat_map(|api| api.routes.values()).filter_map(|target| match &target.integration {
+            IntegrationTarget::Function(function) => Some(function.as_str()),
+            IntegrationTarget::Mock(_) => None,
+        });
         let authorizers = api.filter_map(|api| match &api.authorization {
             AuthorizationTarget::Lambda(target) => Some(target.function.as_str()),
             AuthorizationTarget::None | AuthorizationTarget::Iam => None,

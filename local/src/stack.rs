@@ -15,13 +15,16 @@ use std::{
     sync::Arc,
 };
 
-use futures_util::FutureExt;
+use bytes::Bytes;
+use futures_util::{FutureExt, future};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
 
 use crate::{
-    application::{Application, AuthorizationTarget, EventSourceMapping, StreamView, WebSocketApi},
+    application::{
+        Application, AuthorizationTarget, EventSourceMapping, IntegrationTarget, MockReply, StreamView, WebSocketApi,
+    },
     dynamodb::DynamoDb,
     event_source::{Checkpoint, EventSource},
     faults::{Faults, Upstream},
@@ -251,10 +254,13 @@ impl Stack {
     }
 }
 
-/// The API as it is served: its routes lead to functions.
+/// The API as it is served: its routes lead to functions, or have their reply ready.
 fn served(api: &WebSocketApi, functions: &Arc<Functions>, authorizes: bool) -> Api {
     let routes = api.routes.iter().map(|(key, target)| {
-        let integration = invoking(functions, &target.function, ToString::to_string);
+        let integration = match &target.integration {
+            IntegrationTarget::Function(function) => invoking(functions, function, ToString::to_string),
+            IntegrationTarget::Mock(reply) => ready(reply),
+        };
         (key.clone(), Route { integration, has_route_response: target.has_route_response, time_out: target.time_out })
     });
     Api {
@@ -268,6 +274,12 @@ fn served(api: &WebSocketApi, functions: &Arc<Functions>, authorizes: bool) -> A
         authorization: if authorizes { authorization(functions, &api.authorization) } else { Authorization::None },
         throttling: api.throttling.clone(),
     }
+}
+
+/// A reply that asks nobody.
+fn ready(reply: &MockReply) -> Integration {
+    let reply = Bytes::from(json!({"statusCode": reply.status, "body": reply.body}).to_string());
+    Arc::new(move |_event| future::ready(Ok(reply.clone())).boxed())
 }
 
 /// What else is on the port of the WebSocket API: SQS, and what was given.

@@ -7,6 +7,7 @@
 mod api;
 mod intrinsics;
 mod mapping;
+mod mock;
 mod properties;
 
 use std::{collections::BTreeMap, time::Duration};

@@ -1,6 +1,6 @@
 //! The WebSocket API of a template: its stage, routes, integrations, route responses and authorizer.
 //!
-//! Owns: following a route to its function.
+//! Owns: following a route to its function, or to the reply that stands in the template.
 //! Must not know: how a message is served.
 //! Source: `AWS::ApiGatewayV2::*`; an integration's URI ends in `/functions/{ARN}/invocations`.
 
@@ -11,10 +11,10 @@ use serde_json::{Map, Value};
 use super::{
     Resource, TemplateError,
     intrinsics::{Resolver, api_id, function_arn},
-    open,
+    mock, open,
 };
 use crate::{
-    application::{Application, AuthorizationTarget, AuthorizerTarget, RouteTarget, WebSocketApi},
+    application::{Application, AuthorizationTarget, AuthorizerTarget, IntegrationTarget, RouteTarget, WebSocketApi},
     websocket_api::{IdentitySource, Rate, Throttling},
 };
 
@@ -54,7 +54,7 @@ pub(super) fn read(
     for route in of_type("AWS::ApiGatewayV2::Route") {
         let selects_response = route.text("RouteResponseSelectionExpression")?.is_some();
         let has_route_response = selects_response && with_response.iter().any(|route_id| route_id == route.logical_id);
-        let (function, time_out) = integration_of(&route, resources, resolver, application)?;
+        let (integration, time_out) = integration_of(&route, resources, resolver, application)?;
         let route_key = route.required_text("RouteKey")?;
         let authorized_by = authorization_of(&route, resources, resolver, application)?;
         if route_key == "$connect" {
@@ -63,7 +63,7 @@ pub(super) fn read(
             let reason = "Currently, authorization is restricted to the $connect route only";
             return Err(TemplateError::at(route.logical_id, "AuthorizationType", reason));
         }
-        routes.insert(route_key, RouteTarget { function, has_route_response, time_out });
+        routes.insert(route_key, RouteTarget { integration, has_route_response, time_out });
     }
     Ok(Some(WebSocketApi {
         api_id: api_id(api.logical_id),
@@ -78,29 +78,31 @@ pub(super) fn read(
     }))
 }
 
-/// The function behind a route's integration, and how long it may take.
+/// What is behind a route's integration, and how long it may take.
 fn integration_of(
     route: &Resource<'_>,
     resources: &Map<String, Value>,
     resolver: &Resolver<'_>,
     application: &Application,
-) -> Result<(String, Option<Duration>), TemplateError> {
+) -> Result<(IntegrationTarget, Option<Duration>), TemplateError> {
     let target = route.required_text("Target")?;
     let integration_id = target.strip_prefix("integrations/").unwrap_or_default();
     let integration = resources.get_key_value(integration_id);
     let (logical_id, integration) =
         integration.ok_or_else(|| TemplateError::at(route.logical_id, "Target", "there is no such integration"))?;
     let integration = open(logical_id, integration, resolver);
-    if integration.required_text("IntegrationType")? != "AWS_PROXY" {
-        return Err(TemplateError::at(logical_id, "IntegrationType", "only AWS_PROXY is emulated"));
-    }
+    let target = match integration.required_text("IntegrationType")?.as_str() {
+        "AWS_PROXY" => IntegrationTarget::Function(named_by(&integration, "IntegrationUri", application)?),
+        "MOCK" => IntegrationTarget::Mock(mock::read(&integration, resources, resolver)?),
+        _ => return Err(TemplateError::at(logical_id, "IntegrationType", "only AWS_PROXY and MOCK are emulated")),
+    };
     let time_out_ms = integration.whole_number("TimeoutInMillis")?.map(|milliseconds| {
         let within = u64::try_from(milliseconds).ok().filter(|milliseconds| INTEGRATION_MS.contains(milliseconds));
         let reason = || format!("it must be from 50 to 29000, and not {milliseconds}");
         within.ok_or_else(|| TemplateError::at(logical_id, "TimeoutInMillis", reason()))
     });
     let time_out = time_out_ms.transpose()?.map(Duration::from_millis);
-    Ok((named_by(&integration, "IntegrationUri", application)?, time_out))
+    Ok((target, time_out))
 }
 
 /// The throttling of a stage; a route or a stage without numbers has none.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 /// A resource type, what of it is followed, and what is passed over in silence: names, rights, logs, encryption.
 type Known = (&'static str, &'static [&'static str], &'static [&'static str]);
 
-const KNOWN: [Known; 9] = [
+const KNOWN: [Known; 10] = [
     (
         "AWS::ApiGatewayV2::Api",
         &["ProtocolType", "RouteSelectionExpression"],
@@ -23,8 +23,13 @@ const KNOWN: [Known; 9] = [
     ),
     (
         "AWS::ApiGatewayV2::Integration",
-        &["IntegrationType", "IntegrationUri", "TimeoutInMillis"],
+        &["IntegrationType", "IntegrationUri", "RequestTemplates", "TemplateSelectionExpression", "TimeoutInMillis"],
         &["ApiId", "ConnectionType", "CredentialsArn", "Description", "IntegrationMethod", "PassthroughBehavior"],
+    ),
+    (
+        "AWS::ApiGatewayV2::IntegrationResponse",
+        &["IntegrationId", "IntegrationResponseKey", "ResponseTemplates", "TemplateSelectionExpression"],
+        &["ApiId"],
     ),
     (
         "AWS::ApiGatewayV2::Route",

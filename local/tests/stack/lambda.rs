@@ -12,14 +12,14 @@ use crate::rig::{Mapped, PATIENCE, options, template};
 
 const FAILED: &str = "Internal server error";
 
-struct Browser(WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub(crate) struct Browser(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Browser {
-    async fn connect(stack: &Stack) -> Self {
+    pub(crate) async fn connect(stack: &Stack) -> Self {
         Self(timeout(PATIENCE, connect_async(stack.websocket_url())).await.unwrap().unwrap().0)
     }
 
-    async fn send(&mut self, action: &str) {
+    pub(crate) async fn send(&mut self, action: &str) {
         self.0.send(Message::text(json!({"action": action}).to_string())).await.unwrap();
     }
 
@@ -28,7 +28,7 @@ impl Browser {
         serde_json::from_str(answer.to_text().unwrap()).unwrap()
     }
 
-    async fn ask(&mut self, action: &str) -> Value {
+    pub(crate) async fn ask(&mut self, action: &str) -> Value {
         self.send(action).await;
         self.json().await
     }

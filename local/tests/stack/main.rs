@@ -7,5 +7,6 @@
 mod aws_json;
 mod event_source;
 mod lambda;
+mod mock;
 mod rig;
 mod templates;
