@@ -1,5 +1,5 @@
 // The access log of the gateway: who came when, over which route and with which end.
-// Owns: what stands in a line, how long it is kept, and API Gateway's right to write it.
+// Owns: what stands in a line, and API Gateway's right to write it.
 // Must not know: the routes.
 // Source: developer guide, "Configure logging for a WebSocket API" and "$context variables". A line has nothing of a
 // query string, a header or a body: tokens and events travel there.
@@ -7,7 +7,7 @@ import { RemovalPolicy, Validations } from 'aws-cdk-lib';
 import { AccessLogFormat, CfnAccount } from 'aws-cdk-lib/aws-apigateway';
 import { type IAccessLogSettings, LogGroupLogDestination } from 'aws-cdk-lib/aws-apigatewayv2';
 import { PolicyDocument, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { allow } from './rust-function.ts';
 
@@ -28,10 +28,10 @@ export class AccessLog extends Construct {
   /** API Gateway writes no access log in an account without it. */
   readonly account: CfnAccount;
 
-  constructor(scope: Construct, id: string) {
+  constructor(scope: Construct, id: string, retention: RetentionDays) {
     super(scope, id);
     const logGroup = new LogGroup(this, 'Log', {
-      retention: RetentionDays.TWO_WEEKS,
+      retention,
       removalPolicy: RemovalPolicy.DESTROY,
     });
     // One role an account and region, for all its APIs: so it writes what they all log, and it stays when this stack goes.

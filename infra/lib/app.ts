@@ -3,25 +3,35 @@
 // Must not know: the environment; what differs is an argument.
 // Source: aws-cdk-lib, DefaultStackSynthesizer.
 import { App, DefaultStackSynthesizer } from 'aws-cdk-lib';
+import type { Artefacts } from './artefacts.ts';
 import { FoldcastStack } from './foldcast-stack.ts';
+import { settingsOf } from './settings.ts';
 
 export interface FoldcastAppProps {
-  /** An absolute folder with a sub-folder for each function; without it the functions' code comes from a bucket. */
-  readonly folder?: string;
+  /** Where the functions' programs come from; without it from a bucket. */
+  readonly artefacts?: Artefacts;
+  /** Whether it is synthesized to be deployed by the CDK, and not as the one template that stands alone. */
+  readonly toDeploy?: boolean;
   /** Where the cloud assembly is written; without it, where the CDK's command line wants it. */
   readonly outdir?: string;
+  /** Settings and all else that the CDK's command line or cdk.json would say. */
+  readonly context?: Readonly<Record<string, unknown>>;
 }
 
-export function foldcastApp({ folder, outdir }: FoldcastAppProps): App {
+export function foldcastApp({ artefacts, toDeploy = false, outdir, context = {} }: FoldcastAppProps): App {
   const app = new App({
     analyticsReporting: false,
+    context,
     ...(outdir === undefined ? {} : { outdir }),
   });
   new FoldcastStack(app, 'Foldcast', {
     description: 'Foldcast: order events and their folded projections, pushed to every subscribed browser.',
     // The rule asks for an SSM parameter that only a bootstrapped account has; the template is to stand alone.
     synthesizer: new DefaultStackSynthesizer({ generateBootstrapVersionRule: false }),
-    ...(folder === undefined ? {} : { folder }),
+    terminationProtection: true,
+    stateApart: toDeploy,
+    settings: toDeploy ? settingsOf(app.node.getAllContext()) : {},
+    ...(artefacts === undefined ? {} : { artefacts }),
   });
   return app;
 }

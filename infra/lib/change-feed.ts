@@ -11,10 +11,10 @@ import {
 } from 'aws-cdk-lib/aws-lambda';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
-import type { EventLog } from './event-log.ts';
+import type { LogAddress } from './event-log.ts';
 
 export interface ChangeFeedProps {
-  readonly eventLog: EventLog;
+  readonly eventLog: LogAddress;
   readonly eventHandler: IFunction;
   readonly failureQueue: IQueue;
 }
@@ -26,7 +26,10 @@ export class ChangeFeed extends EventSourceMapping {
       target: eventHandler,
       // LATEST may miss the events that are appended while the mapping is being made.
       startingPosition: StartingPosition.TRIM_HORIZON,
+      // At most 100 events of at most 400 KB, though an invocation takes no more than 6 MB of them. Larger batches would save
+      // invocations when much is appended at once, and repeat more pushes when one order of them fails.
       batchSize: 100,
+      // No batching window: an invocation begins with the first event, and those that come meanwhile are the next batch.
       // Above 1 the order is kept an item, and an item is one event: the events of an order would overtake each other.
       parallelizationFactor: 1,
       // No limit on retries and age: the event-handler itself sends what cannot be folded to the failure queue, so what it

@@ -1,63 +1,56 @@
-// The stack: what there is, and which route or feed leads to which function.
-// Owns: the joints between the constructs of this folder, and the outputs.
+// The stack: the state and the push gateway, with what the operator says of them.
+// Owns: the joints between the two, and the outputs.
 // Must not know: the environment.
-// Source: design.md.
-import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
+// Source: docs/decisions/0007-state-is-a-nested-stack.md.
+import { CfnOutput, NestedStack, Stack, type StackProps } from 'aws-cdk-lib';
+import { Topic } from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
-import { Access } from './access.ts';
-import { inBucket, inFolder } from './artefacts.ts';
-import { ChangeFeed } from './change-feed.ts';
-import { Connections } from './connections.ts';
-import { EventLog } from './event-log.ts';
-import { FailureQueue } from './failure-queue.ts';
-import { Functions } from './functions.ts';
-import { Gateway } from './gateway.ts';
-import { Projections } from './projections.ts';
-import { Subscriptions } from './subscriptions.ts';
+import { type Artefacts, inBucket } from './artefacts.ts';
+import { Parameters } from './parameters.ts';
+import { PushGateway } from './push-gateway.ts';
+import type { Settings } from './settings.ts';
+import { State } from './state.ts';
 
 export interface FoldcastStackProps extends StackProps {
-  /** The folder of the functions' code; without it the code is in a bucket that is a parameter of the template. */
-  readonly folder?: string;
+  /** Where the functions' programs come from; without it from a bucket that is a parameter of the template. */
+  readonly artefacts?: Artefacts;
+  /** Whether the state is a template of its own, as it is deployed, or all is one template, as it runs on one machine. */
+  readonly stateApart: boolean;
+  readonly settings?: Settings;
 }
 
 export class FoldcastStack extends Stack {
-  constructor(scope: Construct, id: string, { folder, ...props }: FoldcastStackProps) {
+  constructor(scope: Construct, id: string, { artefacts, stateApart, settings = {}, ...props }: FoldcastStackProps) {
     super(scope, id, props);
 
-    const artefacts = folder === undefined ? inBucket(this) : inFolder(folder);
-
-    const access = new Access(this, 'Access');
-    const eventLog = new EventLog(this, 'EventLog');
-    const projections = new Projections(this, 'Projections');
-    const connections = new Connections(this, 'Connections');
-    const subscriptions = new Subscriptions(this, 'Subscriptions');
-
-    const gateway = new Gateway(this, 'Gateway');
-    const failureQueue = new FailureQueue(this, 'FailureQueue');
-    const functions = new Functions(this, 'Functions', {
+    const { existing, alarmTopicArn, ...rest } = settings;
+    const from = artefacts ?? inBucket(this);
+    const { access, stageName } = new Parameters(this, 'Parameters');
+    // A stack without a resource is refused.
+    const isEmpty = existing?.eventLogStreamArn !== undefined && existing.projectionsTableArn !== undefined;
+    const scopeOfState = stateApart && !isEmpty ? new NestedStack(this, 'StateStack') : this;
+    const { eventLog, projections } = new State(scopeOfState, 'State', existing);
+    const { gateway, failureQueue, connections, subscriptions, domain } = new PushGateway(this, 'PushGateway', {
       access,
-      artefacts,
-      connections,
+      artefacts: from,
       eventLog,
-      failureQueue,
-      gateway,
       projections,
-      subscriptions,
+      stageName,
+      ...rest,
+      ...(alarmTopicArn === undefined ? {} : { alarmTopic: Topic.fromTopicArn(this, 'AlarmTopic', alarmTopicArn) }),
     });
 
-    gateway.entrance(functions.connect, functions.authorizer);
-    gateway.oneWay(functions.disconnect, ['$disconnect']);
-    // `$default` too, so that a message that nobody understands gets our error and not API Gateway's.
-    gateway.twoWay(functions.subscribe, ['subscribe', 'unsubscribe', 'history', 'ping', '$default']);
-
-    new ChangeFeed(this, 'ChangeFeed', { eventLog, eventHandler: functions.eventHandler, failureQueue });
-
-    new CfnOutput(this, 'WebSocketUrl', { value: gateway.url });
-    new CfnOutput(this, 'ManagementEndpoint', { value: gateway.managementEndpoint });
-    new CfnOutput(this, 'FailureQueueUrl', { value: failureQueue.queueUrl });
-    new CfnOutput(this, 'OrderStreamTable', { value: eventLog.tableName });
-    new CfnOutput(this, 'OrderProjectionsTable', { value: projections.tableName });
-    new CfnOutput(this, 'ConnectionsTable', { value: connections.tableName });
-    new CfnOutput(this, 'SubscriptionsTable', { value: subscriptions.tableName });
+    const outputs = {
+      WebSocketUrl: gateway.url,
+      ManagementEndpoint: gateway.managementEndpoint,
+      FailureQueueUrl: failureQueue.queueUrl,
+      OrderStreamTable: eventLog.tableName,
+      OrderProjectionsTable: projections.tableName,
+      ConnectionsTable: connections.tableName,
+      SubscriptionsTable: subscriptions.tableName,
+      // Where the record of the domain name must point.
+      ...(domain === undefined ? {} : { DomainTarget: domain.regionalDomainName }),
+    };
+    for (const [name, value] of Object.entries(outputs)) new CfnOutput(this, name, { value });
   }
 }

@@ -1,31 +1,37 @@
 // The five functions. A function's dependencies are its permissions: a right here without the crate to use it fails a test.
-// Owns: for each function its time, its environment and its rights.
+// Owns: for each function its time, its memory, its environment and its rights.
 // Must not know: which route or feed invokes it.
-// Source: style.md, "The tree"; each environment variable is read by the function's `Config::from_vars`.
+// Source: ARCHITECTURE.md, "The rooms"; each environment variable is read by the function's `from_vars`.
 import { Duration } from 'aws-cdk-lib';
 import type { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { IFunction } from 'aws-cdk-lib/aws-lambda';
+import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import type { Access } from './access.ts';
 import type { Artefacts } from './artefacts.ts';
-import type { Connections } from './connections.ts';
-import type { EventLog } from './event-log.ts';
+import type { LogAddress, TableAddress } from './event-log.ts';
 import type { Gateway } from './gateway.ts';
-import type { Projections } from './projections.ts';
-import { allow, RustFunction } from './rust-function.ts';
+import { allow, RustFunction, type RustFunctionProps } from './rust-function.ts';
 import type { Subscriptions } from './subscriptions.ts';
 
 export interface FunctionsProps {
   readonly access: Access;
   readonly artefacts: Artefacts;
-  readonly connections: Connections;
-  readonly eventLog: EventLog;
+  readonly connections: TableAddress;
+  readonly eventLog: LogAddress;
   readonly failureQueue: IQueue;
   readonly gateway: Gateway;
-  readonly projections: Projections;
+  readonly logRetention: RetentionDays;
+  readonly projections: TableAddress;
   readonly subscriptions: Subscriptions;
 }
+
+/** For what waits for one or two calls: the smallest memory whose share of a processor (a seventh) is not felt at the start. */
+const WAITING_MB = 256;
+
+/** One whole processor. A push costs processor time, so half of it would take twice as long and cost the same. */
+const PUSHING_MB = 1_769;
 
 export class Functions extends Construct {
   readonly authorizer: IFunction;
@@ -37,12 +43,14 @@ export class Functions extends Construct {
   constructor(scope: Construct, id: string, props: FunctionsProps) {
     super(scope, id);
     const { access, artefacts, connections, eventLog, failureQueue, gateway, projections, subscriptions } = props;
+    const rust = (id: string, more: Omit<RustFunctionProps, 'artefacts' | 'logRetention'>): IFunction =>
+      new RustFunction(this, id, { artefacts, logRetention: props.logRetention, ...more }).lambda;
 
-    this.authorizer = new RustFunction(this, 'Authorizer', {
-      handler: 'authorizer',
-      code: artefacts('authorizer'),
+    this.authorizer = rust('Authorizer', {
+      crate: 'authorizer',
       // API Gateway waits for it while the browser waits for both; it waits 3 seconds for keys.
       timeout: Duration.seconds(5),
+      memorySize: WAITING_MB,
       environment: {
         JWKS_URL: access.jwksUrl,
         JWT_AUDIENCE: access.jwtAudience,
@@ -50,20 +58,20 @@ export class Functions extends Construct {
       },
       // A token is checked with what is public.
       permissions: [],
-    }).lambda;
+    });
 
-    this.connect = new RustFunction(this, 'Connect', {
-      handler: 'connect',
-      code: artefacts('connect'),
+    this.connect = rust('Connect', {
+      crate: 'connect',
       timeout: Duration.seconds(5),
-      environment: { ALLOWED_ORIGINS: access.allowedOrigins, CONNECTIONS_TABLE: connections.tableName },
+      memorySize: WAITING_MB,
+      environment: { ALLOWED_ORIGINS: access.allowedOrigins.join(','), CONNECTIONS_TABLE: connections.tableName },
       permissions: [allow(connections.tableArn, 'dynamodb:PutItem')],
-    }).lambda;
+    });
 
-    this.disconnect = new RustFunction(this, 'Disconnect', {
-      handler: 'disconnect',
-      code: artefacts('disconnect'),
+    this.disconnect = rust('Disconnect', {
+      crate: 'disconnect',
       timeout: Duration.seconds(5),
+      memorySize: WAITING_MB,
       environment: {
         CONNECTIONS_TABLE: connections.tableName,
         SUBSCRIPTIONS_TABLE: subscriptions.tableName,
@@ -73,7 +81,7 @@ export class Functions extends Construct {
         allow(subscriptions.tableArn, 'dynamodb:BatchWriteItem', 'dynamodb:DeleteItem'),
         allow(subscriptions.byConnectionArn, 'dynamodb:Query'),
       ],
-    }).lambda;
+    });
 
     // The two functions that push read every table.
     const environment = {
@@ -81,7 +89,7 @@ export class Functions extends Construct {
       MANAGEMENT_ENDPOINT: gateway.managementEndpoint,
       ORDER_PROJECTIONS_TABLE: projections.tableName,
       ORDER_STREAM_TABLE: eventLog.tableName,
-      REDACTED_FIELDS: access.redactedFields,
+      REDACTED_FIELDS: access.redactedFields.join(','),
       SUBSCRIPTIONS_TABLE: subscriptions.tableName,
     };
 
@@ -92,11 +100,11 @@ export class Functions extends Construct {
       allow(subscriptions.byConnectionArn, 'dynamodb:Query'),
     ];
 
-    this.subscribe = new RustFunction(this, 'Subscribe', {
-      handler: 'subscribe',
-      code: artefacts('subscribe'),
+    this.subscribe = rust('Subscribe', {
+      crate: 'subscribe',
       // API Gateway waits no longer for an answer.
       timeout: Duration.seconds(29),
+      memorySize: WAITING_MB,
       environment: { ...environment, SUBSCRIPTIONS_MAX: access.subscriptionsMax },
       permissions: [
         allow(eventLog.tableArn, 'dynamodb:Query'),
@@ -107,12 +115,12 @@ export class Functions extends Construct {
         // DELETE ends a connection whose token has expired.
         allow(gateway.connectionsArn('DELETE'), 'execute-api:ManageConnections'),
       ],
-    }).lambda;
+    });
 
-    this.eventHandler = new RustFunction(this, 'EventHandler', {
-      handler: 'event-handler',
-      code: artefacts('event-handler'),
+    this.eventHandler = rust('EventHandler', {
+      crate: 'event-handler',
       timeout: Duration.seconds(60),
+      memorySize: PUSHING_MB,
       environment: { ...environment, FAILURE_QUEUE_URL: failureQueue.queueUrl },
       permissions: [
         // What the mapping does in this function's name.
@@ -134,8 +142,19 @@ export class Functions extends Construct {
         // whose token has expired.
         allow(gateway.connectionsArn('DELETE'), 'execute-api:ManageConnections'),
       ],
-    }).lambda;
+    });
 
     gateway.acknowledgeAllConnections(this, 'DELETE', 'POST');
+  }
+
+  /** All of them, each by its crate's name. */
+  get all(): ReadonlyMap<string, IFunction> {
+    return new Map([
+      ['authorizer', this.authorizer],
+      ['connect', this.connect],
+      ['disconnect', this.disconnect],
+      ['subscribe', this.subscribe],
+      ['event-handler', this.eventHandler],
+    ]);
   }
 }

@@ -1,5 +1,5 @@
 // The projections: for each order the fold of its log up to a version.
-// Owns: the key of `order_projections`.
+// Owns: the key of `order_projections`, its backup, and that it is not deleted.
 // Must not know: how a projection is folded, who reads it.
 // Source: design.md, "Tables".
 import { RemovalPolicy } from 'aws-cdk-lib';
@@ -13,6 +13,8 @@ export class Projections extends Table {
       partitionKey: { name: 'orderId', type: AttributeType.STRING },
       billingMode: BillingMode.PAY_PER_REQUEST,
       pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
+      // It can be folded again from the log, in hours; until then every order would look empty.
+      deletionProtection: true,
       removalPolicy: RemovalPolicy.RETAIN,
     });
   }

@@ -1,20 +1,23 @@
-// One Lambda in Rust: its program, its log, and a role that may do what is listed and nothing else.
+// One Lambda in Rust: its program, its log, its traces, and a role that may do what is listed and nothing else.
 // Owns: what all functions have in common.
 // Must not know: what any one of them is for.
-// Source: docs.aws.amazon.com/lambda/latest/dg/lambda-rust.html
-import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+// Source: docs.aws.amazon.com/lambda/latest/dg/lambda-rust.html, services-xray.html, configuration-concurrency.html
+import { type Duration, RemovalPolicy, Validations } from 'aws-cdk-lib';
 import { PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { Architecture, Code, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
-import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { type Function as LambdaFunction, Tracing } from 'aws-cdk-lib/aws-lambda';
+import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
+import type { Artefacts } from './artefacts.ts';
 
 export interface RustFunctionProps {
   /** The crate in `functions/`. Lambda ignores it for this runtime; the local stack takes it for the program to run. */
-  readonly handler: string;
-  readonly code: Code;
+  readonly crate: string;
+  readonly artefacts: Artefacts;
   readonly timeout: Duration;
+  readonly memorySize: number;
   readonly environment: Readonly<Record<string, string>>;
-  /** All that it may do besides writing its log. */
+  readonly logRetention: RetentionDays;
+  /** All that it may do besides writing its log and its traces. */
   readonly permissions: readonly PolicyStatement[];
 }
 
@@ -29,31 +32,37 @@ export class RustFunction extends Construct {
   constructor(scope: Construct, id: string, props: RustFunctionProps) {
     super(scope, id);
     const logGroup = new LogGroup(this, 'Log', {
-      retention: RetentionDays.TWO_WEEKS,
+      retention: props.logRetention,
       removalPolicy: RemovalPolicy.DESTROY,
     });
     // Without a role of our own the CDK attaches AWSLambdaBasicExecutionRole, which may write every log of the account.
     const role = new Role(this, 'Role', {
       assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
       inlinePolicies: {
-        [props.handler]: new PolicyDocument({
+        [props.crate]: new PolicyDocument({
           statements: [
             allow(logGroup.logGroupArn, 'logs:CreateLogStream', 'logs:PutLogEvents'),
+            allow('*', 'xray:PutTelemetryRecords', 'xray:PutTraceSegments'),
             ...props.permissions,
           ],
         }),
       },
     });
-    this.lambda = new LambdaFunction(this, 'Function', {
-      runtime: Runtime.PROVIDED_AL2023,
-      architecture: Architecture.ARM_64,
-      handler: props.handler,
-      code: props.code,
+    Validations.of(role).acknowledge({
+      id: 'AwsSolutions::AwsSolutions-IAM5[Resource::*]',
+      reason: 'X-Ray has no resources: these two actions are for all traces or for none.',
+    });
+    // No reserved concurrency, for any function. It would take its number from what the account has for all functions (1,000,
+    // and in a young account 10, where nothing can be reserved), and beyond it a browser would be refused while the account is
+    // idle. What could run wild is bounded before: the change feed has one batch of a shard in flight, the stage is throttled.
+    this.lambda = props.artefacts(this, 'Function', props.crate, {
       timeout: props.timeout,
-      memorySize: 256,
+      memorySize: props.memorySize,
       environment: props.environment,
+      tracing: Tracing.ACTIVE,
       logGroup,
-      role,
+      // The CDK would write the rights for traces into a second policy.
+      role: role.withoutPolicyUpdates(),
     });
   }
 }

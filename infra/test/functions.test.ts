@@ -4,6 +4,8 @@ import { test } from 'node:test';
 import { functions, resources, say, template } from './synthesized.ts';
 
 const timeouts = { authorizer: 5, connect: 5, disconnect: 5, 'event-handler': 60, subscribe: 29 };
+/** Who pushes to many has a processor of its own. */
+const memory = { authorizer: 256, connect: 256, disconnect: 256, 'event-handler': 1_769, subscribe: 256 };
 
 const everything = {
   CONNECTIONS_TABLE: '${connections}',
@@ -25,15 +27,16 @@ test('there are five functions', () => {
   assert.deepEqual([...functions().keys()].sort(), Object.keys(timeouts));
 });
 
-for (const [handler, timeout] of Object.entries(timeouts)) {
-  test(`${handler} is a Rust program for arm64 with its own time and no reserved concurrency`, () => {
+for (const [handler, timeout] of Object.entries(timeouts) as [keyof typeof memory, number][]) {
+  test(`${handler} is a Rust program for arm64 with its own time and memory, traced, without reserved concurrency`, () => {
     const { Code, Environment, LoggingConfig, Role, ...settings } = functions().get(handler)!.Properties;
     assert.deepEqual(settings, {
       Architectures: ['arm64'],
       Handler: handler,
-      MemorySize: 256,
+      MemorySize: memory[handler],
       Runtime: 'provided.al2023',
       Timeout: timeout,
+      TracingConfig: { Mode: 'Active' },
     });
     assert.deepEqual(Code, { S3Bucket: { Ref: 'ArtefactBucket' }, S3Key: `${handler}.zip` });
   });

@@ -9,7 +9,8 @@ const routes = {
   subscribe: { handler: 'subscribe', answered: true },
   unsubscribe: { handler: 'subscribe', answered: true },
   history: { handler: 'subscribe', answered: true },
-  ping: { handler: 'subscribe', answered: true },
+  // Nobody is asked: API Gateway has the answer.
+  ping: { handler: undefined, answered: true },
   $default: { handler: 'subscribe', answered: true },
 };
 
@@ -29,13 +30,28 @@ test('each route leads to its function and answers where it should', () => {
     const [separator, [prefix, integration]] = Properties['Target']['Fn::Join'];
     assert.deepEqual([separator, prefix], ['', 'integrations/']);
     const { IntegrationType, IntegrationUri } = template.Resources[integration.Ref]!.Properties;
-    assert.equal(IntegrationType, 'AWS_PROXY');
+    assert.equal(IntegrationType, IntegrationUri === '' ? 'MOCK' : 'AWS_PROXY');
     // It takes both: the route's expression and a response with that key.
     const answered = Properties['RouteResponseSelectionExpression'] === '$default';
     assert.equal(responses.includes(id), answered, `${Properties['RouteKey']} has a route response`);
     return [Properties['RouteKey'], { handler: handler(IntegrationUri), answered }];
   });
   assert.deepEqual(Object.fromEntries(found), routes);
+});
+
+test('a ping is answered by API Gateway itself, whatever else the message says', () => {
+  const [id, { Properties }] = resources('AWS::ApiGatewayV2::Integration').find(
+    ([, { Properties }]) => Properties['IntegrationType'] === 'MOCK',
+  )!;
+  const { RequestTemplates, TemplateSelectionExpression } = Properties;
+  assert.deepEqual([RequestTemplates, TemplateSelectionExpression], [{ 200: '{"statusCode":200}' }, '200']);
+  const { ApiId: _, ...response } = only('AWS::ApiGatewayV2::IntegrationResponse').Properties;
+  assert.deepEqual(response, {
+    IntegrationId: { Ref: id },
+    IntegrationResponseKey: '$default',
+    ResponseTemplates: { 200: '{"type":"pong"}' },
+    TemplateSelectionExpression: '200',
+  });
 });
 
 test('the action of a message selects its route', () => {
@@ -93,14 +109,21 @@ test('the API may invoke each function by its own routes, and nobody else may', 
     return `${say(Properties['SourceArn'])} ${say(Properties['FunctionName'])}`;
   });
   const api = 'arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${api}';
-  const byRoute = Object.entries(routes).map(([key, { handler }]) => `${api}/*${key} \${${handler}.Arn}`);
+  const byRoute = Object.entries(routes)
+    .filter(([, { handler }]) => handler !== undefined)
+    .map(([key, { handler }]) => `${api}/*${key} \${${handler}.Arn}`);
   assert.deepEqual(found.sort(), [...byRoute, `${api}/authorizers/\${authorizer of api} \${authorizer.Arn}`].sort());
 });
 
 test('the one stage deploys itself, after all routes and their responses', () => {
   const { DependsOn = [], Properties } = only('AWS::ApiGatewayV2::Stage');
   assert.deepEqual([say(Properties['StageName']), Properties['AutoDeploy']], ['${StageName}', true]);
-  for (const type of ['AWS::ApiGatewayV2::Route', 'AWS::ApiGatewayV2::RouteResponse', 'AWS::Lambda::Permission']) {
+  for (const type of [
+    'AWS::ApiGatewayV2::IntegrationResponse',
+    'AWS::ApiGatewayV2::Route',
+    'AWS::ApiGatewayV2::RouteResponse',
+    'AWS::Lambda::Permission',
+  ]) {
     for (const [id] of resources(type)) assert.ok(DependsOn.includes(id), `the stage waits for ${id}`);
   }
 });

@@ -11,6 +11,9 @@ const log = (handler: string) => [
   `logs:PutLogEvents on \${log of ${handler}.Arn}`,
 ];
 
+/** For each function's traces, which have no resource of their own. */
+const traces = ['xray:PutTelemetryRecords on *', 'xray:PutTraceSegments on *'];
+
 const expected = {
   authorizer: log('authorizer'),
   connect: ['dynamodb:PutItem on ${connections.Arn}', ...log('connect')],
@@ -57,7 +60,7 @@ const expected = {
 
 for (const [handler, rightsOfHandler] of Object.entries(expected)) {
   test(`${handler} has exactly its rights`, () => {
-    assert.deepEqual(rights(functions().get(handler)!), rightsOfHandler);
+    assert.deepEqual(rights(functions().get(handler)!), [...rightsOfHandler, ...traces]);
   });
 }
 

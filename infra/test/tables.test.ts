@@ -19,7 +19,7 @@ test('there are four tables', () => {
   );
 });
 
-test('order_stream is keyed by order and version, is found by ref, feeds its new images and is backed up', () => {
+test('order_stream is keyed by order and version, is found by ref, feeds its new images, is backed up and not deleted', () => {
   assert.deepEqual(table('order_stream').Properties, {
     TableName: 'order_stream',
     BillingMode: 'PAY_PER_REQUEST',
@@ -34,16 +34,18 @@ test('order_stream is keyed by order and version, is found by ref, feeds its new
     ],
     StreamSpecification: { StreamViewType: 'NEW_IMAGE' },
     PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true },
+    DeletionProtectionEnabled: true,
   });
 });
 
-test('order_projections is keyed by order and has a backup', () => {
+test('order_projections is keyed by order, is backed up and not deleted', () => {
   assert.deepEqual(table('order_projections').Properties, {
     TableName: 'order_projections',
     BillingMode: 'PAY_PER_REQUEST',
     AttributeDefinitions: attributes({ orderId: 'S' }),
     KeySchema: key('orderId'),
     PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true },
+    DeletionProtectionEnabled: true,
   });
 });
 

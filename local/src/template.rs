@@ -48,7 +48,7 @@ const RUN: [&str; 5] = [
 ];
 
 /// Resource types that mean nothing on one machine: rights, logs, the order of a deployment.
-const PASSED_OVER: [&str; 15] = [
+const PASSED_OVER: [&str; 17] = [
     "AWS::ApiGateway::Account",
     "AWS::ApiGatewayV2::Authorizer",
     "AWS::ApiGatewayV2::Deployment",
@@ -58,6 +58,8 @@ const PASSED_OVER: [&str; 15] = [
     "AWS::ApiGatewayV2::RouteResponse",
     "AWS::ApiGatewayV2::Stage",
     "AWS::CDK::Metadata",
+    "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::Dashboard",
     "AWS::IAM::ManagedPolicy",
     "AWS::IAM::Policy",
     "AWS::IAM::Role",

@@ -60,7 +60,7 @@ impl InProcess {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let var = function_variables(&counted.url, &format!("http://{address}"));
-        let routes = ["subscribe", "unsubscribe", "history", "ping", "$default"];
+        let routes = ["subscribe", "unsubscribe", "history", "$default"];
         let subscribe = Arc::new(Subscribe::from_vars(&var).unwrap());
         let route = Route { integration: integration(subscribe), has_route_response: true, time_out: None };
         let api = Api {

@@ -1,0 +1,92 @@
+// The alarms: what an operator must look at. Each has a section of its name in docs/runbook.md.
+// Owns: what is too much, and for how long.
+// Must not know: who is told.
+// Source: docs/runbook.md.
+import { Alarm, ComparisonOperator, type IAlarmAction, type IMetric, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
+import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
+import type { IFunction } from 'aws-cdk-lib/aws-lambda';
+import type { ITopic } from 'aws-cdk-lib/aws-sns';
+import type { IQueue } from 'aws-cdk-lib/aws-sqs';
+import { Construct } from 'constructs';
+import { iteratorAge, own, total, waiting } from './metrics.ts';
+
+export interface AlarmsProps {
+  readonly eventHandler: IFunction;
+  readonly failureQueue: IQueue;
+  /** All functions, by their crates. */
+  readonly functions: ReadonlyMap<string, IFunction>;
+  /** Who is told; without it the alarms can be seen and nobody is called. */
+  readonly topic?: ITopic;
+}
+
+interface TooMuch {
+  readonly metric: IMetric;
+  /** It is too much above this. */
+  readonly above: number;
+  /** In so many minutes of the last five. */
+  readonly minutes: number;
+  readonly means: string;
+}
+
+export class Alarms extends Construct {
+  readonly all: readonly Alarm[];
+
+  constructor(scope: Construct, id: string, { eventHandler, failureQueue, functions, topic }: AlarmsProps) {
+    super(scope, id);
+    const action = topic === undefined ? undefined : new SnsAction(topic);
+    this.all = Object.entries<TooMuch>({
+      // A batch is there and done within seconds. A record leaves the feed after 24 hours.
+      'iterator-age': {
+        metric: iteratorAge(eventHandler),
+        above: 60_000,
+        minutes: 3,
+        means: 'The change feed is read a minute late: browsers see events late.',
+      },
+      'failure-queue': {
+        metric: waiting(failureQueue),
+        above: 0,
+        minutes: 1,
+        means: 'An event cannot be folded: its order stands still until it is mended.',
+      },
+      // One error is tried again by whoever called; what lasts is not.
+      errors: {
+        metric: total(functions, 'Errors'),
+        above: 0,
+        minutes: 3,
+        means: 'A function keeps failing.',
+      },
+      throttles: {
+        metric: total(functions, 'Throttles'),
+        above: 0,
+        minutes: 3,
+        means: 'The account runs as many functions at once as it may: invocations are refused.',
+      },
+      // What a person does not wait for.
+      lag: {
+        metric: own('event-handler', 'Lag', 'p99'),
+        above: 5_000,
+        minutes: 3,
+        means: 'One update in a hundred takes longer than five seconds from its append to its push.',
+      },
+    }).map(([name, tooMuch]) => this.#alarm(name, tooMuch, action));
+  }
+
+  #alarm(name: string, { metric, above, minutes, means }: TooMuch, action: IAlarmAction | undefined): Alarm {
+    const alarm = new Alarm(this, name, {
+      alarmName: `foldcast-${name}`,
+      alarmDescription: `${means} What to do: docs/runbook.md, foldcast-${name}.`,
+      metric,
+      threshold: above,
+      comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
+      datapointsToAlarm: minutes,
+      evaluationPeriods: 5,
+      // Nothing is measured where nothing happens.
+      treatMissingData: TreatMissingData.NOT_BREACHING,
+    });
+    if (action !== undefined) {
+      alarm.addAlarmAction(action);
+      alarm.addOkAction(action);
+    }
+    return alarm;
+  }
+}
