@@ -10,7 +10,7 @@ use telemetry::Reader;
 use crate::{deployment::var, failure::Failure};
 
 /// The template's `Handler`s that this binary can be.
-pub(crate) const NAMES: [&str; 5] = ["authorizer", "connect", "disconnect", "subscribe", "event-handler"];
+pub(crate) const NAMES: [&str; 6] = ["authorizer", "connect", "disconnect", "subscribe", "event-handler", "fan-out"];
 
 pub(crate) async fn run(name: &str) -> Result<(), Failure> {
     telemetry::init(Reader::LocalStack, var);
@@ -20,6 +20,7 @@ pub(crate) async fn run(name: &str) -> Result<(), Failure> {
         "disconnect" => disconnect::run(var).await,
         "subscribe" => subscribe::run(var).await,
         "event-handler" => event_handler::run(var).await,
+        "fan-out" => fan_out::run(var).await,
         _ => return Err(Failure::usage(anyhow!("there is no function {name:?}, only {}", NAMES.join(", ")))),
     };
     served.map_err(|error| Failure::failed(anyhow!(error)))

@@ -8,13 +8,14 @@ import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import { iteratorAge, own, total, waiting } from './metrics.ts';
+import { iteratorAge, own, pageAge, total, waiting } from './metrics.ts';
 
 export interface AlarmsProps {
   readonly eventHandler: IFunction;
   readonly failureQueue: IQueue;
   /** All functions, by their crates. */
   readonly functions: ReadonlyMap<string, IFunction>;
+  readonly pageQueue: IQueue;
   /** Who is told; without it the alarms can be seen and nobody is called. */
   readonly topic?: ITopic;
 }
@@ -31,7 +32,7 @@ interface TooMuch {
 export class Alarms extends Construct {
   readonly all: readonly Alarm[];
 
-  constructor(scope: Construct, id: string, { eventHandler, failureQueue, functions, topic }: AlarmsProps) {
+  constructor(scope: Construct, id: string, { eventHandler, failureQueue, functions, pageQueue, topic }: AlarmsProps) {
     super(scope, id);
     const action = topic === undefined ? undefined : new SnsAction(topic);
     this.all = Object.entries<TooMuch>({
@@ -47,6 +48,12 @@ export class Alarms extends Construct {
         above: 0,
         minutes: 1,
         means: 'An event cannot be folded: its order stands still until it is mended.',
+      },
+      'page-age': {
+        metric: pageAge(pageQueue),
+        above: 60,
+        minutes: 3,
+        means: 'Subscribers of an order with many of them wait for a minute and longer.',
       },
       // One error is tried again by whoever called; what lasts is not.
       errors: {

@@ -8,7 +8,7 @@ import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import type { Gateway } from './gateway.ts';
-import { type Counted, each, iteratorAge, ofStage, own, waiting } from './metrics.ts';
+import { type Counted, each, iteratorAge, ofStage, own, pageAge, waiting } from './metrics.ts';
 
 export interface GatewayDashboardProps {
   readonly alarms: readonly Alarm[];
@@ -16,12 +16,13 @@ export interface GatewayDashboardProps {
   readonly failureQueue: IQueue;
   readonly functions: ReadonlyMap<string, IFunction>;
   readonly gateway: Gateway;
+  readonly pageQueue: IQueue;
 }
 
 export class GatewayDashboard extends Dashboard {
   constructor(scope: Construct, id: string, props: GatewayDashboardProps) {
     super(scope, id, { dashboardName: 'Foldcast', defaultInterval: Duration.hours(3) });
-    const { alarms, eventHandler, failureQueue, functions, gateway } = props;
+    const { alarms, eventHandler, failureQueue, functions, gateway, pageQueue } = props;
     const mine = (metricName: Counted, ...statistics: string[]): IMetric[] =>
       statistics.map((statistic) => own('event-handler', metricName, statistic));
     const stage = (statistic: string, ...names: string[]): IMetric[] =>
@@ -51,6 +52,10 @@ export class GatewayDashboard extends Dashboard {
       graph('Errors of functions', each(functions, 'Errors')),
       graph('Throttles of functions', each(functions, 'Throttles')),
       graph('Failure queue', [waiting(failureQueue)]),
+    );
+    this.addWidgets(
+      graph('Pages: messages', [waiting(pageQueue)]),
+      graph('Pages: age of the oldest, s', [pageAge(pageQueue)]),
     );
   }
 }

@@ -1,4 +1,4 @@
-// The five functions. A function's dependencies are its permissions: a right here without the crate to use it fails a test.
+// The functions. A function's dependencies are its permissions: a right here without the crate to use it fails a test.
 // Owns: for each function its time, its memory, its environment and its rights.
 // Must not know: which route or feed invokes it.
 // Source: ARCHITECTURE.md, "The rooms"; each environment variable is read by the function's `from_vars`.
@@ -12,6 +12,7 @@ import type { Access } from './access.ts';
 import type { Artefacts } from './artefacts.ts';
 import type { LogAddress, TableAddress } from './event-log.ts';
 import type { Gateway } from './gateway.ts';
+import { PAGE_TIMEOUT } from './page-queue.ts';
 import { allow, RustFunction, type RustFunctionProps } from './rust-function.ts';
 import type { Subscriptions } from './subscriptions.ts';
 
@@ -23,6 +24,7 @@ export interface FunctionsProps {
   readonly failureQueue: IQueue;
   readonly gateway: Gateway;
   readonly logRetention: RetentionDays;
+  readonly pageQueue: IQueue;
   readonly projections: TableAddress;
   readonly subscriptions: Subscriptions;
 }
@@ -39,10 +41,11 @@ export class Functions extends Construct {
   readonly disconnect: IFunction;
   readonly subscribe: IFunction;
   readonly eventHandler: IFunction;
+  readonly fanOut: IFunction;
 
   constructor(scope: Construct, id: string, props: FunctionsProps) {
     super(scope, id);
-    const { access, artefacts, connections, eventLog, failureQueue, gateway, projections, subscriptions } = props;
+    const { access, artefacts, connections, eventLog, failureQueue, gateway, pageQueue, projections, subscriptions } = props;
     const rust = (id: string, more: Omit<RustFunctionProps, 'artefacts' | 'logRetention'>): IFunction =>
       new RustFunction(this, id, { artefacts, logRetention: props.logRetention, ...more }).lambda;
 
@@ -83,7 +86,7 @@ export class Functions extends Construct {
       ],
     });
 
-    // The two functions that push read every table.
+    // The functions that push read every table.
     const environment = {
       CONNECTIONS_TABLE: connections.tableName,
       MANAGEMENT_ENDPOINT: gateway.managementEndpoint,
@@ -100,6 +103,13 @@ export class Functions extends Construct {
       allow(subscriptions.byConnectionArn, 'dynamodb:Query'),
     ];
 
+    const pushAndClose: readonly PolicyStatement[] = [
+      allow(gateway.connectionsArn('POST'), 'execute-api:ManageConnections'),
+      // DELETE closes the few connections that a push failed for, so that their clients resume from the log, and those
+      // whose token has expired.
+      allow(gateway.connectionsArn('DELETE'), 'execute-api:ManageConnections'),
+    ];
+
     this.subscribe = rust('Subscribe', {
       crate: 'subscribe',
       // API Gateway waits no longer for an answer.
@@ -111,9 +121,7 @@ export class Functions extends Construct {
         allow(projections.tableArn, 'dynamodb:GetItem'),
         allow(subscriptions.tableArn, 'dynamodb:BatchWriteItem', 'dynamodb:DeleteItem', 'dynamodb:PutItem'),
         ...forgetTheGone,
-        allow(gateway.connectionsArn('POST'), 'execute-api:ManageConnections'),
-        // DELETE ends a connection whose token has expired.
-        allow(gateway.connectionsArn('DELETE'), 'execute-api:ManageConnections'),
+        ...pushAndClose,
       ],
     });
 
@@ -121,7 +129,7 @@ export class Functions extends Construct {
       crate: 'event-handler',
       timeout: Duration.seconds(60),
       memorySize: PUSHING_MB,
-      environment: { ...environment, FAILURE_QUEUE_URL: failureQueue.queueUrl },
+      environment: { ...environment, FAILURE_QUEUE_URL: failureQueue.queueUrl, PAGE_QUEUE_URL: pageQueue.queueUrl },
       permissions: [
         // What the mapping does in this function's name.
         allow(
@@ -133,14 +141,28 @@ export class Functions extends Construct {
         ),
         // What its own code does; the mapping sends to the same queue in this function's name.
         allow(failureQueue.queueArn, 'sqs:SendMessage'),
+        allow(pageQueue.queueArn, 'sqs:SendMessage'),
         allow(eventLog.tableArn, 'dynamodb:Query'),
         allow(projections.tableArn, 'dynamodb:GetItem', 'dynamodb:PutItem'),
         allow(subscriptions.tableArn, 'dynamodb:BatchWriteItem', 'dynamodb:DeleteItem', 'dynamodb:Query'),
         ...forgetTheGone,
-        allow(gateway.connectionsArn('POST'), 'execute-api:ManageConnections'),
-        // DELETE closes the few connections that a push failed for, so that their clients resume from the log, and those
-        // whose token has expired.
-        allow(gateway.connectionsArn('DELETE'), 'execute-api:ManageConnections'),
+        ...pushAndClose,
+      ],
+    });
+
+    this.fanOut = rust('FanOut', {
+      crate: 'fan-out',
+      timeout: PAGE_TIMEOUT,
+      memorySize: PUSHING_MB,
+      environment,
+      permissions: [
+        // What the mapping does in this function's name.
+        allow(pageQueue.queueArn, 'sqs:DeleteMessage', 'sqs:GetQueueAttributes', 'sqs:ReceiveMessage'),
+        allow(eventLog.tableArn, 'dynamodb:Query'),
+        allow(projections.tableArn, 'dynamodb:GetItem'),
+        allow(subscriptions.tableArn, 'dynamodb:BatchWriteItem', 'dynamodb:DeleteItem', 'dynamodb:Query'),
+        ...forgetTheGone,
+        ...pushAndClose,
       ],
     });
 
@@ -155,6 +177,7 @@ export class Functions extends Construct {
       ['disconnect', this.disconnect],
       ['subscribe', this.subscribe],
       ['event-handler', this.eventHandler],
+      ['fan-out', this.fanOut],
     ]);
   }
 }

@@ -45,6 +45,11 @@ export function waiting(queue: IQueue): Metric {
   return queue.metricApproximateNumberOfMessagesVisible({ statistic: Stats.MAXIMUM, period: MINUTE, label: 'messages' });
 }
 
+/** How long the oldest page has waited, in seconds. */
+export function pageAge(pageQueue: IQueue): Metric {
+  return pageQueue.metricApproximateAgeOfOldestMessage({ statistic: Stats.MAXIMUM, period: MINUTE, label: 'page age' });
+}
+
 /** One metric of Lambda for each function, by its crate. */
 export function each(functions: ReadonlyMap<string, IFunction>, name: 'Errors' | 'Throttles', period = MINUTE): Metric[] {
   return [...functions].map(([label, lambda]) => lambda.metric(name, { statistic: Stats.SUM, period, label }));

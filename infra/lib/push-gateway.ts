@@ -18,6 +18,7 @@ import type { LogAddress, TableAddress } from './event-log.ts';
 import { FailureQueue } from './failure-queue.ts';
 import { Functions } from './functions.ts';
 import { Gateway } from './gateway.ts';
+import { PageQueue } from './page-queue.ts';
 import { Subscriptions } from './subscriptions.ts';
 
 export interface PushGatewayProps {
@@ -58,6 +59,7 @@ export class PushGateway extends Construct {
     const connections = new Connections(this, 'Connections');
     const subscriptions = new Subscriptions(this, 'Subscriptions');
     const failureQueue = new FailureQueue(this, 'FailureQueue');
+    const pageQueue = new PageQueue(this, 'PageQueue', failureQueue);
     if (props.domain !== undefined) this.domain = new Domain(this, 'Domain', props.domain);
     const gateway = new Gateway(this, 'Gateway', {
       stageName: props.stageName ?? 'live',
@@ -73,6 +75,7 @@ export class PushGateway extends Construct {
       failureQueue,
       gateway,
       logRetention,
+      pageQueue,
       projections,
       subscriptions,
     });
@@ -85,14 +88,16 @@ export class PushGateway extends Construct {
     gateway.ready('ping', { type: 'pong' });
 
     new ChangeFeed(this, 'ChangeFeed', { eventLog, eventHandler, failureQueue });
+    pageQueue.feed(functions.fanOut);
 
     const { all: alarms } = new Alarms(this, 'Alarms', {
       eventHandler,
       failureQueue,
       functions: functions.all,
+      pageQueue,
       ...(topic === undefined ? {} : { topic }),
     });
-    new GatewayDashboard(this, 'Dashboard', { alarms, eventHandler, failureQueue, functions: functions.all, gateway });
+    new GatewayDashboard(this, 'Dashboard', { alarms, eventHandler, failureQueue, functions: functions.all, gateway, pageQueue });
 
     this.gateway = gateway;
     this.failureQueue = failureQueue;

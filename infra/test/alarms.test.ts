@@ -12,6 +12,7 @@ const expected = {
   'foldcast-failure-queue': ['ApproximateNumberOfMessagesVisible, Maximum', 0, 1],
   'foldcast-iterator-age': ['IteratorAge, Maximum', 60_000, 3],
   'foldcast-lag': ['Foldcast Lag of event-handler, p99', 5_000, 3],
+  'foldcast-page-age': ['ApproximateAgeOfOldestMessage, Maximum', 60, 3],
   'foldcast-throttles': ['Throttles of every function, Sum', 0, 3],
 };
 

@@ -1,14 +1,12 @@
 // Does every new event reach the event-handler, in order, and does one that fails let the others pass?
 import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
-import { only, say } from './synthesized.ts';
+import { mappingTo, queue, resources, say } from './synthesized.ts';
 
 test('the mapping has exactly these properties', () => {
-  const { DestinationConfig, EventSourceArn, FilterCriteria, FunctionName, ...settings } = only(
-    'AWS::Lambda::EventSourceMapping',
-  ).Properties;
+  const { DestinationConfig, EventSourceArn, FilterCriteria, FunctionName, ...settings } =
+    mappingTo('event-handler').Properties;
   assert.equal(say(EventSourceArn), '${order_stream.StreamArn}');
-  assert.equal(say(FunctionName), '${event-handler}');
   assert.equal(say(DestinationConfig.OnFailure.Destination), '${failure queue.Arn}');
   assert.deepEqual(
     FilterCriteria.Filters.map(({ Pattern }: { Pattern: string }) => JSON.parse(Pattern)),
@@ -25,21 +23,38 @@ test('the mapping has exactly these properties', () => {
 });
 
 test('the failure queue keeps what it gets for two weeks, encrypted', () => {
-  assert.deepEqual(only('AWS::SQS::Queue').Properties, {
+  assert.deepEqual(queue('failure queue').Properties, {
     MessageRetentionPeriod: 1_209_600,
     SqsManagedSseEnabled: true,
   });
 });
 
-test('the failure queue is spoken to over TLS only', () => {
-  const [statement, ...others] = only('AWS::SQS::QueuePolicy').Properties['PolicyDocument'].Statement;
-  assert.deepEqual(others, []);
-  const { Resource, ...denial } = statement;
-  assert.equal(say(Resource), '${failure queue.Arn}');
-  assert.deepEqual(denial, {
-    Action: 'sqs:*',
-    Condition: { Bool: { 'aws:SecureTransport': 'false' } },
-    Effect: 'Deny',
-    Principal: { AWS: '*' },
+test('a page is taken alone, ten at once, and comes again until all that it was for are gone', () => {
+  const { EventSourceArn, FunctionName, ...settings } = mappingTo('fan-out').Properties;
+  assert.equal(say(EventSourceArn), '${page queue.Arn}');
+  assert.deepEqual(settings, {
+    BatchSize: 1,
+    FunctionResponseTypes: ['ReportBatchItemFailures'],
+    ScalingConfig: { MaximumConcurrency: 10 },
   });
+  const { RedrivePolicy, ...properties } = queue('page queue').Properties;
+  assert.deepEqual(properties, { MessageRetentionPeriod: 10_800, SqsManagedSseEnabled: true, VisibilityTimeout: 60 });
+  // A try a minute, for the two hours that a connection lives at the longest; the message outlives them all.
+  assert.equal(RedrivePolicy.maxReceiveCount * properties['VisibilityTimeout'], 7_200);
+  assert.equal(say(RedrivePolicy.deadLetterTargetArn), '${failure queue.Arn}');
+});
+
+test('the queues are spoken to over TLS only', () => {
+  const policies = resources('AWS::SQS::QueuePolicy').map(([, { Properties }]) => {
+    const [{ Resource, ...denial }, ...others] = Properties['PolicyDocument'].Statement;
+    assert.deepEqual(others, []);
+    assert.deepEqual(denial, {
+      Action: 'sqs:*',
+      Condition: { Bool: { 'aws:SecureTransport': 'false' } },
+      Effect: 'Deny',
+      Principal: { AWS: '*' },
+    });
+    return say(Resource);
+  });
+  assert.deepEqual(policies.sort(), ['${failure queue.Arn}', '${page queue.Arn}']);
 });

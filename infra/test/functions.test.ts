@@ -3,9 +3,9 @@ import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
 import { functions, resources, say, template } from './synthesized.ts';
 
-const timeouts = { authorizer: 5, connect: 5, disconnect: 5, 'event-handler': 60, subscribe: 29 };
+const timeouts = { authorizer: 5, connect: 5, disconnect: 5, 'event-handler': 60, 'fan-out': 20, subscribe: 29 };
 /** Who pushes to many has a processor of its own. */
-const memory = { authorizer: 256, connect: 256, disconnect: 256, 'event-handler': 1_769, subscribe: 256 };
+const memory = { authorizer: 256, connect: 256, disconnect: 256, 'event-handler': 1_769, 'fan-out': 1_769, subscribe: 256 };
 
 const everything = {
   CONNECTIONS_TABLE: '${connections}',
@@ -19,11 +19,12 @@ const environments = {
   authorizer: { JWKS_URL: '${JwksUrl}', JWT_AUDIENCE: '${JwtAudience}', JWT_ISSUER: '${JwtIssuer}' },
   connect: { ALLOWED_ORIGINS: '${AllowedOrigins}', CONNECTIONS_TABLE: '${connections}' },
   disconnect: { CONNECTIONS_TABLE: '${connections}', SUBSCRIPTIONS_TABLE: '${subscriptions}' },
-  'event-handler': { ...everything, FAILURE_QUEUE_URL: '${failure queue}' },
+  'event-handler': { ...everything, FAILURE_QUEUE_URL: '${failure queue}', PAGE_QUEUE_URL: '${page queue}' },
+  'fan-out': everything,
   subscribe: { ...everything, SUBSCRIPTIONS_MAX: '${SubscriptionsMax}' },
 };
 
-test('there are five functions', () => {
+test('there are six functions', () => {
   assert.deepEqual([...functions().keys()].sort(), Object.keys(timeouts));
 });
 

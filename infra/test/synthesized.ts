@@ -27,6 +27,22 @@ export function resources(type: string): [string, Resource][] {
   return Object.entries(template.Resources).filter(([, resource]) => resource.Type === type);
 }
 
+/** The queue of this name. */
+export function queue(wanted: 'failure queue' | 'page queue'): Resource {
+  const found = resources('AWS::SQS::Queue').filter(([id]) => name(id) === wanted);
+  assert.equal(found.length, 1, wanted);
+  return found[0]![1];
+}
+
+/** The mapping to the function with this handler. */
+export function mappingTo(handler: string): Resource {
+  const found = resources('AWS::Lambda::EventSourceMapping').filter(
+    ([, { Properties }]) => say(Properties['FunctionName']) === `\${${handler}}`,
+  );
+  assert.equal(found.length, 1, `one mapping to ${handler}`);
+  return found[0]![1];
+}
+
 /** The one resource of a type. */
 export function only(type: string): Resource {
   const found = resources(type);
@@ -103,7 +119,7 @@ function name(id: string): string {
     case 'AWS::ApiGatewayV2::Api':
       return 'api';
     case 'AWS::SQS::Queue':
-      return 'failure queue';
+      return resource.Properties['RedrivePolicy'] === undefined ? 'failure queue' : 'page queue';
     default:
       throw new Error(`${id} is a ${resource.Type}, which has no name in the tests`);
   }

@@ -4,10 +4,7 @@
 //! Must not know: CloudFormation's syntax, how anything runs.
 //! Source: the resource types' documented properties and defaults.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Map, Value};
 
@@ -24,8 +21,10 @@ pub struct Application {
     pub api: Option<WebSocketApi>,
     /// From change feeds to functions.
     pub mappings: BTreeMap<String, EventSourceMapping>,
+    /// From queues to functions.
+    pub queue_mappings: BTreeMap<String, QueueMapping>,
     /// Queues, by their names.
-    pub queues: BTreeSet<String>,
+    pub queues: BTreeMap<String, Queue>,
     /// What the template has and the stack does not run, a sentence each.
     pub warnings: Vec<String>,
 }
@@ -166,6 +165,13 @@ pub struct MockReply {
 }
 
 impl Application {
+    /// Takes note that a function takes the messages of a queue.
+    pub(crate) fn take_queue(&mut self, name: &str) {
+        if let Some(queue) = self.queues.get_mut(name) {
+            queue.is_taken = true;
+        }
+    }
+
     /// Whether a route, the authorizer or a mapping leads to the function.
     #[must_use]
     pub fn invokes(&self, logical_id: &str) -> bool {
@@ -179,6 +185,7 @@ impl Application {
             AuthorizationTarget::None | AuthorizationTarget::Iam => None,
         });
         let mappings = self.mappings.values().map(|mapping| mapping.function.as_str());
+        let mappings = mappings.chain(self.queue_mappings.values().map(|mapping| mapping.function.as_str()));
         routes.chain(authorizers).chain(mappings).any(|function| function == logical_id)
     }
 }
@@ -212,4 +219,47 @@ pub struct EventSourceMapping {
     pub filters: Vec<Value>,
     /// The name of the on-failure queue.
     pub on_failure: Option<String>,
+}
+
+/// A queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// `VisibilityTimeout`: how long a received message is hidden from others, 30 seconds if it is not given.
+    pub visibility_time_out: Duration,
+    /// `RedrivePolicy`: where a message goes that was received often enough.
+    pub redrive: Option<Redrive>,
+    /// Whether a function takes the messages; else they are for an operator.
+    pub is_taken: bool,
+}
+
+/// Where messages of a queue go that are received again and again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redrive {
+    /// The other queue's name.
+    pub queue: String,
+    /// `maxReceiveCount`: how often a message is received before.
+    pub receives_max: u32,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self { visibility_time_out: Duration::from_secs(30), redrive: None, is_taken: false }
+    }
+}
+
+/// From a queue to a function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueMapping {
+    /// Its name in the template.
+    pub logical_id: String,
+    /// The queue's name.
+    pub queue: String,
+    /// The function's logical id.
+    pub function: String,
+    /// `BatchSize`, 10 if it is not given.
+    pub batch_size: usize,
+    /// Whether `FunctionResponseTypes` has `ReportBatchItemFailures`.
+    pub report_batch_item_failures: bool,
+    /// `ScalingConfig.MaximumConcurrency`; `None` is as many as there are sandboxes.
+    pub concurrency_max: Option<usize>,
 }

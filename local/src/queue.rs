@@ -1,9 +1,11 @@
 //! Queues: where what could not be processed goes, until somebody takes it out.
 //!
-//! Owns: that a message is on disk before it counts as sent, and is hidden while a receiver has it.
+//! Owns: that a message is on disk before it counts as sent, is hidden while a receiver has it, and goes elsewhere once it
+//! was received often enough.
 //! Must not know: what a message says, how it is asked for.
 //! Source: SQS standard queues. A queue is a file of JSON lines, `queues/NAME.ndjson` in the data folder.
 
+mod invoking;
 mod sqs;
 
 use std::{
@@ -19,14 +21,19 @@ use serde_json::{Value, json};
 
 use tokio::sync::Notify;
 
-use crate::{lambda::uuid, limits};
+use crate::{
+    application::{Queue, Redrive},
+    lambda::uuid,
+    limits,
+};
+pub(crate) use invoking::Invoking;
 pub use sqs::{answer, queue_url};
 
 /// All queues of a stack.
 #[derive(Debug)]
 pub struct Queues {
     folder: Option<PathBuf>,
-    queues: BTreeMap<String, Mutex<Vec<Queued>>>,
+    queues: BTreeMap<String, (Queue, Mutex<Vec<Queued>>)>,
     /// Told of each message that is sent.
     sent: Notify,
 }
@@ -70,17 +77,17 @@ pub struct Received {
 }
 
 impl Queues {
-    /// The queues of these names, with the messages that a data folder has; or of memory alone.
+    /// These queues by name, with the messages that a data folder has; or of memory alone.
     ///
     /// # Errors
     /// If a file cannot be read.
-    pub fn open(data: Option<&Path>, names: impl IntoIterator<Item = String>) -> io::Result<Self> {
+    pub fn open(data: Option<&Path>, declared: impl IntoIterator<Item = (String, Queue)>) -> io::Result<Self> {
         let folder = data.map(|data| data.join("queues"));
         folder.as_ref().map(fs::create_dir_all).transpose()?;
         let mut queues = BTreeMap::new();
-        for name in names {
+        for (name, queue) in declared {
             let messages = folder.as_deref().map(|folder| read(&file(folder, &name))).transpose()?;
-            queues.insert(name, Mutex::new(messages.unwrap_or_default()));
+            queues.insert(name, (queue, Mutex::new(messages.unwrap_or_default())));
         }
         Ok(Self { folder, queues, sent: Notify::new() })
     }
@@ -91,8 +98,16 @@ impl Queues {
     }
 
     fn queue(&self, name: &str) -> Result<MutexGuard<'_, Vec<Queued>>, QueueError> {
-        let queue = self.queues.get(name).ok_or_else(|| QueueError::NoQueue(name.to_owned()))?;
+        let (_, queue) = self.queues.get(name).ok_or_else(|| QueueError::NoQueue(name.to_owned()))?;
         Ok(queue.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What the template says of a queue.
+    ///
+    /// # Errors
+    /// [`QueueError::NoQueue`].
+    pub fn declared(&self, name: &str) -> Result<&Queue, QueueError> {
+        self.queues.get(name).map(|(declared, _)| declared).ok_or_else(|| QueueError::NoQueue(name.to_owned()))
     }
 
     /// Sends a message.
@@ -100,29 +115,51 @@ impl Queues {
     /// # Errors
     /// [`QueueError`] if it could not be written down.
     pub fn send(&self, name: &str, body: &str) -> Result<Message, QueueError> {
-        let mut queue = self.queue(name)?;
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let sent_at_ms = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
         let message = Message { message_id: uuid(), sent_at_ms, body: body.to_owned() };
+        self.put(name, &message)?;
+        Ok(message)
+    }
+
+    fn put(&self, name: &str, message: &Message) -> Result<(), QueueError> {
+        let mut queue = self.queue(name)?;
         if let Some(folder) = &self.folder {
             let mut file = OpenOptions::new().create(true).append(true).open(file(folder, name))?;
-            file.write_all(line(&message).as_bytes())?;
+            file.write_all(line(message).as_bytes())?;
             file.sync_data()?;
         }
         queue.push(Queued { message: message.clone(), receives: 0, hidden_until: None });
         self.sent.notify_waiters();
-        tracing::warn!(queue = name, "a message was sent to a queue");
-        Ok(message)
+        if !self.declared(name)?.is_taken {
+            tracing::warn!(queue = name, "a message was sent to a queue");
+        }
+        Ok(())
+    }
+
+    /// Moves messages that are visible again though they were received often enough.
+    fn redrive(&self, name: &str) -> Result<(), QueueError> {
+        let Some(Redrive { queue: target, receives_max }) = &self.declared(name)?.redrive else { return Ok(()) };
+        let now = Instant::now();
+        let is_done = |queued: &mut Queued| queued.receives >= *receives_max && queued.is_visible(now);
+        // Whoever takes a message out moves it; its file has it until the other queue's file has it too.
+        let done: Vec<Queued> = self.queue(name)?.extract_if(.., is_done).collect();
+        for Queued { message, .. } in done {
+            self.put(target, &message)?;
+            self.delete(name, |queued| queued.message_id == message.message_id)?;
+        }
+        Ok(())
     }
 
     /// The oldest messages that nobody else has, hidden from others for so long.
     ///
     /// # Errors
-    /// [`QueueError::NoQueue`].
+    /// [`QueueError`], of a file only if messages go to another queue.
     pub fn receive(&self, name: &str, messages_max: usize, hidden: Duration) -> Result<Vec<Received>, QueueError> {
+        self.redrive(name)?;
         let now = Instant::now();
         let mut queue = self.queue(name)?;
-        let visible = queue.iter_mut().filter(|queued| queued.hidden_until.is_none_or(|until| until <= now));
+        let visible = queue.iter_mut().filter(|queued| queued.is_visible(now));
         let received = visible.take(messages_max).map(|queued| {
             queued.receives += 1;
             queued.hidden_until = now.checked_add(hidden);
@@ -134,7 +171,7 @@ impl Queues {
     /// The same, once there are some, or none after so long.
     ///
     /// # Errors
-    /// [`QueueError::NoQueue`].
+    /// As [`Self::receive`].
     pub async fn wait(
         &self,
         name: &str,
@@ -181,6 +218,12 @@ impl Queues {
     }
 }
 
+impl Queued {
+    fn is_visible(&self, now: Instant) -> bool {
+        self.hidden_until.is_none_or(|until| until <= now)
+    }
+}
+
 fn file(folder: &Path, name: &str) -> PathBuf {
     folder.join(format!("{name}.ndjson"))
 }
@@ -219,7 +262,7 @@ mod tests {
     fn a_queue_keeps_its_messages_until_they_are_deleted() {
         let folder = tempfile::TempDir::new().unwrap();
         for data in [None, Some(folder.path())] {
-            let queues = Queues::open(data, ["q".to_owned()]).unwrap();
+            let queues = Queues::open(data, [("q".to_owned(), Queue::default())]).unwrap();
             let first = queues.send("q", "a\nb").unwrap();
             queues.send("q", "2").unwrap();
             assert_eq!(bodies(&queues), ["a\nb", "2"]);
@@ -233,16 +276,34 @@ mod tests {
             .unwrap()
             .write_all(b"{\"b")
             .unwrap();
-        assert_eq!(bodies(&Queues::open(Some(folder.path()), ["q".to_owned()]).unwrap()), ["2"]);
+        assert_eq!(bodies(&Queues::open(Some(folder.path()), [("q".to_owned(), Queue::default())]).unwrap()), ["2"]);
     }
 
     #[test]
     fn a_received_message_is_hidden_and_comes_again() {
-        let queues = Queues::open(None, ["q".to_owned()]).unwrap();
+        let queues = Queues::open(None, [("q".to_owned(), Queue::default())]).unwrap();
         queues.send("q", "1").unwrap();
         let hidden = Duration::from_secs(30);
         assert_eq!(queues.receive("q", 10, Duration::ZERO).unwrap().len(), 1);
         assert_eq!(queues.receive("q", 10, hidden).unwrap().first().unwrap().receives, 2);
         assert_eq!(queues.receive("q", 10, hidden).unwrap(), []);
+    }
+
+    #[test]
+    fn a_message_that_was_received_often_enough_goes_to_the_other_queue() {
+        let redrive = Some(Redrive { queue: "dead".to_owned(), receives_max: 2 });
+        let declared = [("q", Queue { redrive, ..Queue::default() }), ("dead", Queue::default())];
+        let folder = tempfile::TempDir::new().unwrap();
+        let declared = declared.map(|(name, queue)| (name.to_owned(), queue));
+        let queues = Queues::open(Some(folder.path()), declared.clone()).unwrap();
+        let sent = queues.send("q", "1").unwrap();
+        for receives in 1..=2 {
+            assert_eq!(queues.receive("q", 10, Duration::ZERO).unwrap()[0].receives, receives);
+        }
+        assert_eq!(queues.receive("q", 10, Duration::ZERO).unwrap(), []);
+        let again = Queues::open(Some(folder.path()), declared).unwrap();
+        for queues in [queues, again] {
+            assert_eq!((queues.messages("q").unwrap(), queues.messages("dead").unwrap()), (vec![], vec![sent.clone()]));
+        }
     }
 }

@@ -23,14 +23,15 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
 
 use crate::{
     application::{
-        Application, AuthorizationTarget, EventSourceMapping, IntegrationTarget, MockReply, StreamView, WebSocketApi,
+        Application, AuthorizationTarget, EventSourceMapping, IntegrationTarget, MockReply, QueueMapping, StreamView,
+        WebSocketApi,
     },
     dynamodb::DynamoDb,
     event_source::{Checkpoint, EventSource},
     faults::{Faults, Upstream},
     lambda::{CREDENTIAL, Commands, Functions, InvokeError},
     limits,
-    queue::{self, Queues},
+    queue::{self, Invoking, Queues},
     template::{self, ACCOUNT_ID, REGION, TemplateError},
     websocket_api::{
         Api, Authorization, Authorizer, Beside, Credentials, Gateway, Integration, IntegrationError, Limits, Route,
@@ -169,10 +170,7 @@ impl Stack {
             stopped: &stopped,
             faults: &faults,
         };
-        let mut event_sources = Vec::new();
-        for mapping in application.mappings.values() {
-            event_sources.push(tokio::spawn(wires.event_source(mapping)?.run()));
-        }
+        let event_sources = wires.run()?;
         let credentials =
             Credentials { access_key_id: CREDENTIAL.to_owned(), secret_access_key: CREDENTIAL.to_owned() };
         let served = served(&api, &functions, options.authorizes);
@@ -358,6 +356,14 @@ struct Wires<'a> {
 }
 
 impl Wires<'_> {
+    /// Runs every mapping, from a change feed or from a queue.
+    fn run(&self) -> Result<Vec<JoinHandle<()>>, StartError> {
+        let Application { mappings, queue_mappings, .. } = self.application;
+        let feeds = mappings.values().map(|mapping| Ok(tokio::spawn(self.event_source(mapping)?.run())));
+        let queues = queue_mappings.values().map(|mapping| Ok(tokio::spawn(self.invoking(mapping).run())));
+        feeds.chain(queues).collect()
+    }
+
     fn event_source(&self, mapping: &EventSourceMapping) -> Result<EventSource, StartError> {
         let function = self.application.functions.get(&mapping.function);
         let table = self.application.tables.values().find(|table| table.name == mapping.table);
@@ -374,6 +380,18 @@ impl Wires<'_> {
             stopped: self.stopped.clone(),
             faults: self.faults.clone(),
         })
+    }
+
+    fn invoking(&self, mapping: &QueueMapping) -> Invoking {
+        let function = self.application.functions.get(&mapping.function);
+        Invoking {
+            mapping: mapping.clone(),
+            handler: function.map(|function| function.handler.clone()).unwrap_or_default(),
+            queues: Arc::clone(self.queues),
+            functions: Arc::clone(self.functions),
+            stopped: self.stopped.clone(),
+            faults: self.faults.clone(),
+        }
     }
 }
 

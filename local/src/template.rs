@@ -9,6 +9,7 @@ mod intrinsics;
 mod mapping;
 mod mock;
 mod properties;
+mod queue;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -153,16 +154,25 @@ pub fn read(template: &Value, parameters: &BTreeMap<String, String>) -> Result<A
         let table = table(&open(&logical_id, resource, &resolver))?;
         application.tables.insert(logical_id, table);
     }
+    for (logical_id, resource) in of_type("AWS::SQS::Queue") {
+        let (name, queue) = queue::read(&open(&logical_id, resource, &resolver))?;
+        application.queues.insert(name, queue);
+    }
     for (logical_id, resource) in of_type("AWS::Lambda::EventSourceMapping") {
         let resource = open(&logical_id, resource, &resolver);
-        let mapping = mapping::read(&resource, &application)?;
-        if resource.get("Enabled")?.is_none_or(|enabled| enabled != Value::Bool(false) && enabled != "false") {
-            application.mappings.insert(logical_id, mapping);
+        let enabled = resource.get("Enabled")?;
+        let is_enabled = enabled.is_none_or(|enabled| enabled != Value::Bool(false) && enabled != "false");
+        if let Some(mapping) = queue::mapping(&resource, &application)? {
+            if is_enabled {
+                application.take_queue(&mapping.queue);
+                application.queue_mappings.insert(logical_id, mapping);
+            }
+        } else {
+            let mapping = mapping::read(&resource, &application)?;
+            if is_enabled {
+                application.mappings.insert(logical_id, mapping);
+            }
         }
-    }
-    for (logical_id, resource) in of_type("AWS::SQS::Queue") {
-        let name = open(&logical_id, resource, &resolver).text("QueueName")?;
-        application.queues.insert(name.unwrap_or(logical_id));
     }
     application.api = api::read(resources, &resolver, &application)?;
     for (logical_id, resource) in resources {

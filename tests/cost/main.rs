@@ -38,6 +38,7 @@ fn handler(url: &str) -> EventHandler {
         // Nobody subscribes here and nothing fails: nothing listens at these addresses, and nothing calls them.
         "MANAGEMENT_ENDPOINT" => Some("http://127.0.0.1:9".to_owned()),
         "FAILURE_QUEUE_URL" => Some("http://127.0.0.1:9/failures".to_owned()),
+        "PAGE_QUEUE_URL" => Some("http://127.0.0.1:9/pages".to_owned()),
         _ => aws(name),
     };
     EventHandler::from_vars(&var).unwrap()

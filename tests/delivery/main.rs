@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod owners;
+mod pages;
 
 use std::time::Duration;
 

@@ -2,6 +2,7 @@
 
 use domain::{OrderId, Projection, Version};
 use event_handler::BatchResponse;
+use local::websocket_api::Limits;
 use serde_json::{Value, json};
 use tests::{browser::Browser, gateway::InProcess};
 
@@ -34,7 +35,7 @@ async fn connections(gateway: &InProcess) -> Vec<String> {
     subscriptions.into_iter().map(|subscription| subscription.connection_id.as_str().to_owned()).collect()
 }
 
-async fn hears_nothing(browser: &mut Browser) {
+pub(crate) async fn hears_nothing(browser: &mut Browser) {
     // Whatever had been sent to it would come before this.
     assert_eq!(browser.ask(r#"{"action":"ping"}"#).await, json!({"type": "pong"}));
 }
@@ -66,6 +67,21 @@ async fn who_lost_the_order_is_told_once_also_by_an_event_that_comes_again() {
         hears_nothing(&mut other).await;
         assert_eq!(connections(&gateway).await.len(), 2, "the one that lost it subscribes no more");
     }
+}
+
+#[tokio::test]
+async fn who_lost_the_order_is_told_on_the_page_he_is_on() {
+    let gateway = InProcess::start_in_pages(Limits::default(), 1).await;
+    gateway.put("order_stream", image(1, "old"));
+    gateway.put("order_stream", image(2, "new"));
+    deliver(&gateway, 1, "old").await;
+    let mut old = browser_of(&gateway, "old", LATER).await;
+    let mut new = browser_of(&gateway, "new", LATER).await;
+    deliver(&gateway, 2, "new").await;
+    assert_eq!((gateway.pages().len(), gateway.work_on_pages().await), (2, 0));
+    assert_eq!(new.next().await["version"], 2);
+    assert_eq!(old.next().await["code"], "forbidden");
+    assert_eq!(connections(&gateway).await.len(), 1);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod faults;
 mod large;
 mod messages;
 mod own_application;
+mod pages;
 mod pipeline;
 mod poison;
 mod power_cut;

@@ -22,6 +22,8 @@ pub(crate) struct Report {
     /// Subscribes because of a gap.
     pub(crate) resumes: u64,
     pub(crate) connections: u64,
+    /// Pages of subscribers that were handed over and taken, again and again if need be.
+    pub(crate) pages: u64,
     pub(crate) faults: BTreeMap<&'static str, u64>,
     /// Events of orders that a browser subscribed to and may not see.
     pub(crate) hidden: u64,
@@ -44,6 +46,7 @@ impl Report {
         self.gaps += other.gaps;
         self.resumes += other.resumes;
         self.connections += other.connections;
+        self.pages += other.pages;
         self.hidden += other.hidden;
         self.lost += other.lost;
         for (kind, count) in &other.faults {
@@ -55,8 +58,11 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { seeds, steps, events, calls, deliveries, duplicates, gaps, resumes, connections, .. } = self;
-        let Self { hidden, lost, faults, .. } = self;
-        writeln!(f, "simulation: {seeds} seeds, {steps} steps, {calls} calls, {connections} connections")?;
+        let Self { pages, hidden, lost, faults, .. } = self;
+        writeln!(
+            f,
+            "simulation: {seeds} seeds, {steps} steps, {calls} calls, {connections} connections, {pages} pages"
+        )?;
         writeln!(f, "  events appended {events}, delivered to browsers {deliveries}, hidden from others {hidden}")?;
         writeln!(f, "  duplicates dropped {duplicates}, gaps seen {gaps}, resumes because of a gap {resumes}")?;
         let total: u64 = faults.values().sum();

@@ -6,6 +6,7 @@
 
 mod aws;
 mod inputs;
+mod pages;
 mod turn;
 
 use std::{
@@ -18,6 +19,7 @@ use disconnect::Disconnect;
 use domain::{Event, OrderId};
 use dynoxide::Database;
 use event_handler::{BatchResponse, EventHandler};
+use fan_out::{Batch, FanOut, PageMessage};
 use fastrand::Rng;
 use serde_json::{Value, json};
 use store::{Store, aws::sdk_config};
@@ -29,6 +31,7 @@ use tokio::{
 };
 
 use inputs::{event, invocation, principal};
+use pages::Pages;
 use turn::Turn;
 
 use crate::{
@@ -61,6 +64,7 @@ pub(crate) struct World {
     pub(crate) due: VecDeque<Event>,
     gate: Gate,
     handler: EventHandler,
+    fan_out: FanOut,
     connect: Connect,
     subscribe: Subscribe,
     disconnect: Disconnect,
@@ -75,6 +79,8 @@ pub(crate) struct World {
     done: usize,
     /// The invocation that works on the batch that is due, and where that batch ends.
     batch: Option<(u64, usize)>,
+    /// The queue of pages.
+    pages: Pages,
     kinds: Kinds,
     /// Whether `@connections` is out of order.
     is_out: bool,
@@ -107,6 +113,10 @@ enum Role {
     },
     /// A batch that comes once more, or too early.
     StrayBatch,
+    /// A page that was handed over.
+    Page {
+        message_id: String,
+    },
     Connect {
         browser: usize,
         connection_id: String,
@@ -119,6 +129,8 @@ enum Role {
 
 enum Outcome {
     Batch(Option<BatchResponse>),
+    /// Whether a page is done.
+    Page(bool),
     Reply(Option<Value>),
     Appended(bool),
 }
@@ -131,12 +143,15 @@ impl World {
         let gate = Gate::default();
         // The SDKs share a budget of retries by region across the process: each run has one of its own.
         let region = format!("simulation-{seed}-{run}");
+        let page_subscribers_max = [1, 2, 3, 1_000][random.usize(0..4)];
         let var = move |name: &str| match name {
             "AWS_REGION" => Some(region.clone()),
             "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("local".to_owned()),
             "AWS_ENDPOINT_URL_DYNAMODB" | "AWS_ENDPOINT_URL_SQS" => Some("http://aws".to_owned()),
             "MANAGEMENT_ENDPOINT" => Some("http://gateway/local".to_owned()),
             "FAILURE_QUEUE_URL" => Some("http://aws/failures".to_owned()),
+            "PAGE_QUEUE_URL" => Some("http://aws/pages".to_owned()),
+            "PAGE_SUBSCRIBERS_MAX" => Some(page_subscribers_max.to_string()),
             "ALLOWED_ORIGINS" => Some("*".to_owned()),
             _ => None,
         };
@@ -163,6 +178,7 @@ impl World {
             transcript: Vec::new(),
             due,
             handler: EventHandler::with_sdk(&sdk, &var).unwrap(),
+            fan_out: FanOut::with_sdk(&sdk, &var).unwrap(),
             connect: Connect::with_sdk(&sdk, &var).unwrap(),
             subscribe: Subscribe::with_sdk(&sdk, &var).unwrap(),
             disconnect: Disconnect::new(store.connections.clone(), store.subscriptions.clone()),
@@ -177,6 +193,7 @@ impl World {
             sockets: BTreeMap::new(),
             done: 0,
             batch: None,
+            pages: Pages::default(),
             kinds: Kinds::draw(&mut random),
             is_out: false,
             random,
@@ -200,6 +217,7 @@ impl World {
         self.actors.is_empty()
             && self.due.is_empty()
             && is_fed
+            && self.pages.is_empty()
             && wires_are_empty
             && self.browsers.iter().all(Browser::is_settled)
     }
@@ -231,6 +249,7 @@ impl World {
             Turn::Append => self.append(),
             Turn::Deliver => self.deliver(),
             Turn::Stray => self.deliver_stray(),
+            Turn::Page => self.deliver_page(),
             Turn::Connect => self.connect(),
             Turn::Speak => self.speak(),
             Turn::AskAgain => {
@@ -387,6 +406,8 @@ impl World {
         match (role, outcome) {
             (Role::Producer(_), Some(Outcome::Appended(true))) | (Role::Disconnect | Role::StrayBatch, _) => {}
             (Role::Producer(event), _) => self.due.push_back(*event),
+            (Role::Page { message_id }, Some(Outcome::Page(true))) => self.pages.delete(&message_id),
+            (Role::Page { message_id }, _) => self.pages.show(&message_id),
             (Role::Batch { from, to }, outcome) => {
                 assert_eq!(self.batch, Some((id, to)));
                 self.batch = None;

@@ -9,14 +9,17 @@ use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
 use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
 use bytes::Bytes;
 use domain::{
-    ConnectionId, Event, EventData, EventRef, OrderId, Principal, PrincipalId, Subscription, principal::READ_ALL_SCOPE,
+    ConnectionId, Event, EventData, EventRef, OrderId, Principal, PrincipalId, Subscription,
+    limits::PAGE_SUBSCRIBERS_MAX, principal::READ_ALL_SCOPE,
 };
 use event_handler::{BatchResponse, EventHandler};
+use fan_out::{Batch, FanOut};
 use futures_util::FutureExt;
 use http::request::Parts;
 use local::{
     Faults,
-    queue::{self, Queues},
+    application::Queue,
+    queue::{self, Message, Queues},
     websocket_api::{
         Api, Authorization, Credentials, Gateway, Integration, IntegrationError, Limits, Route, Throttling,
     },
@@ -32,6 +35,8 @@ use crate::{
 };
 
 const FAILURE_QUEUE: &str = "failures";
+const PAGE_QUEUE: &str = "pages";
+const QUEUES: [&str; 2] = [FAILURE_QUEUE, PAGE_QUEUE];
 
 /// An event handler, a subscribe function, and what they work with.
 pub struct InProcess {
@@ -44,6 +49,7 @@ pub struct InProcess {
     engine: Engine,
     queues: Arc<Queues>,
     handler: EventHandler,
+    fan_out: FanOut,
     _gateway: Gateway,
 }
 
@@ -55,11 +61,16 @@ impl InProcess {
 
     /// Starts everything with these numbers of API Gateway.
     pub async fn start_with(limits: Limits) -> Self {
+        Self::start_in_pages(limits, PAGE_SUBSCRIBERS_MAX).await
+    }
+
+    /// Starts everything, with pages of so many subscribers.
+    pub async fn start_in_pages(limits: Limits, page_subscribers_max: usize) -> Self {
         let engine = Engine::start().await;
         let counted = Counted::start(&engine.url).await;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let var = function_variables(&counted.url, &format!("http://{address}"));
+        let var = in_pages(function_variables(&counted.url, &format!("http://{address}")), page_subscribers_max);
         let routes = ["subscribe", "unsubscribe", "history", "$default"];
         let subscribe = Arc::new(Subscribe::from_vars(&var).unwrap());
         let route = Route { integration: integration(subscribe), has_route_response: true, time_out: None };
@@ -75,28 +86,45 @@ impl InProcess {
             throttling: Throttling::default(),
         };
         let credentials = Credentials { access_key_id: "local".into(), secret_access_key: "local".into() };
-        let queues = Arc::new(Queues::open(None, [FAILURE_QUEUE.to_owned()]).unwrap());
+        let queues = Arc::new(Queues::open(None, QUEUES.map(|name| (name.to_owned(), Queue::default()))).unwrap());
         let sqs = Arc::clone(&queues);
         let beside = Arc::new(move |head: &Parts, body: Bytes| queue::answer(&head.headers, &body, &sqs));
         let gateway = Gateway::serve_beside(listener, api, credentials, limits, beside, Faults::default());
         let direct = variables(engine.url.clone());
         let store = Store::from_vars(&sdk_config(&direct).unwrap(), &direct).unwrap();
         let handler = EventHandler::from_vars(&var).unwrap();
+        let fan_out = FanOut::from_vars(&var).unwrap();
         Self {
             store,
             counted,
             websocket_url: format!("ws://{address}/local"),
             engine,
             handler,
+            fan_out,
             queues,
             _gateway: gateway,
         }
     }
 
-    /// An event handler whose `@connections` nobody serves.
+    /// An event handler whose `@connections` and queues nobody serves.
     #[must_use]
     pub fn handler_without_api_gateway(&self) -> EventHandler {
-        EventHandler::from_vars(&function_variables(&self.engine.url, "http://127.0.0.1:9")).unwrap()
+        EventHandler::from_vars(&self.variables_without_api_gateway()).unwrap()
+    }
+
+    /// The same, with pages of so many subscribers.
+    #[must_use]
+    pub fn handler_without_api_gateway_in_pages_of(&self, page_subscribers_max: usize) -> EventHandler {
+        EventHandler::from_vars(&in_pages(self.variables_without_api_gateway(), page_subscribers_max)).unwrap()
+    }
+
+    /// Hands messages of the queue of pages to a fan-out whose `@connections` nobody serves.
+    pub async fn fan_out_without_api_gateway(&self, batch: &Value) -> Value {
+        fan_out(&FanOut::from_vars(&self.variables_without_api_gateway()).unwrap(), batch).await
+    }
+
+    fn variables_without_api_gateway(&self) -> impl Fn(&str) -> Option<String> + use<> {
+        function_variables(&self.engine.url, "http://127.0.0.1:9")
     }
 
     /// Puts an item, as a foreign program does.
@@ -116,6 +144,28 @@ impl InProcess {
     pub fn failures(&self) -> Vec<Value> {
         let messages = self.queues.messages(FAILURE_QUEUE).unwrap();
         messages.iter().map(|message| serde_json::from_str(&message.body).unwrap()).collect()
+    }
+
+    /// The pages that wait.
+    #[must_use]
+    pub fn pages(&self) -> Vec<Message> {
+        self.queues.messages(PAGE_QUEUE).unwrap()
+    }
+
+    /// Hands messages of the queue of pages to the fan-out.
+    pub async fn fan_out(&self, batch: &Value) -> Value {
+        fan_out(&self.fan_out, batch).await
+    }
+
+    /// Hands the pages that wait to the fan-out, one after the other, and says how many have to come again.
+    pub async fn work_on_pages(&self) -> usize {
+        for Message { message_id, body, .. } in self.pages() {
+            let batch = json!({"Records": [{"messageId": message_id, "body": body}]});
+            if self.fan_out(&batch).await["batchItemFailures"] == json!([]) {
+                self.queues.delete(PAGE_QUEUE, |message| message.message_id == message_id).unwrap();
+            }
+        }
+        self.pages().len()
     }
 
     /// Appends events to an order, each with the number of its version in `n`.
@@ -175,6 +225,19 @@ pub async fn deliver(handler: &EventHandler, order_id: &str, versions: &[u64]) -
     handler.handle(&batch, Instant::now() + Duration::from_secs(60)).await.unwrap()
 }
 
+async fn fan_out(fan_out: &FanOut, batch: &Value) -> Value {
+    let batch: Batch = serde_json::from_value(batch.clone()).unwrap();
+    json!(fan_out.handle(batch, Instant::now() + Duration::from_secs(60)).await)
+}
+
+/// These variables, with pages of so many subscribers.
+fn in_pages(var: impl Fn(&str) -> Option<String>, page_subscribers_max: usize) -> impl Fn(&str) -> Option<String> {
+    move |name| match name {
+        "PAGE_SUBSCRIBERS_MAX" => Some(page_subscribers_max.to_string()),
+        _ => var(name),
+    }
+}
+
 fn function_variables(dynamodb_url: &str, gateway_url: &str) -> impl Fn(&str) -> Option<String> + use<> {
     let (aws, gateway_url) = (variables(dynamodb_url.to_owned()), gateway_url.to_owned());
     move |name| match name {
@@ -182,6 +245,7 @@ fn function_variables(dynamodb_url: &str, gateway_url: &str) -> impl Fn(&str) ->
         "MANAGEMENT_ENDPOINT" => Some(format!("{gateway_url}/local")),
         "AWS_ENDPOINT_URL_SQS" => Some(gateway_url.clone()),
         "FAILURE_QUEUE_URL" => Some(queue::queue_url(FAILURE_QUEUE)),
+        "PAGE_QUEUE_URL" => Some(queue::queue_url(PAGE_QUEUE)),
         _ => aws(name),
     }
 }

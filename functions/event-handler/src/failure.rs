@@ -14,15 +14,10 @@ impl OrderError {
     pub(crate) fn is_lasting(&self) -> bool {
         match self {
             Self::NotFolded(error) => error.is_lasting(),
-            Self::NotPushed(FanOutError::NoSubscribers(_) | FanOutError::General | FanOutError::NotClosed(_)) => false,
+            Self::NotPushed(
+                FanOutError::NoSubscribers(_) | FanOutError::NotDelivered(_) | FanOutError::NotHandedOver(_),
+            ) => false,
         }
-    }
-
-    /// The error and its causes, without any event's content.
-    pub(crate) fn reason(&self) -> String {
-        let error: &dyn std::error::Error = self;
-        let causes = std::iter::successors(Some(error), |cause| cause.source());
-        causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
     }
 }
 

@@ -1,22 +1,15 @@
-//! Pushing one update to every subscriber of an order that may see it.
+//! Reaching every subscriber of an order that was folded.
 //!
-//! Owns: that each outcome leads to what rule 4 says, and that who may see the order no longer is told so once.
-//! Must not know: where the update comes from.
-//! Source: rule 4 of the guarantee; the decisions themselves are `domain::fan_out`.
+//! Owns: that an order with more subscribers than one invocation pushes to is handed over in pages.
+//! Must not know: who may see the order, what becomes of a push.
+//! Source: rule 1 of the guarantee: the subscribers are read after the projection was written.
 
-use domain::{
-    ConnectionId, OrderId, Projection, Subscription, Version,
-    fan_out::{self, Audience, Outcome},
-};
-use futures_util::{StreamExt, stream};
-use protocol::{ErrorCode, ErrorMessage, Message, Update};
-use store::{Store, event_log::ReadError, now_ms, subscriptions::ListError};
+use delivery::{DeliveryError, Folded};
+use domain::{ConnectionId, OrderId, fan_out::Page};
+use store::subscriptions::ListError;
 use tokio::time::Instant;
 
-use crate::{
-    Orders,
-    fold::{Folded, OwnerBefore},
-};
+use crate::{NotHandedOver, Orders};
 
 /// Why an update has to be pushed again.
 #[derive(Debug, thiserror::Error)]
@@ -24,129 +17,55 @@ pub enum FanOutError {
     /// The subscribers were not read.
     #[error("the subscribers were not read")]
     NoSubscribers(#[from] ListError),
-    /// So many pushes failed that API Gateway seems to be the cause.
-    #[error("more pushes failed than may be settled by closing connections")]
-    General,
-    /// A connection that took no push could not be closed either.
-    #[error("{0} connections took no push and could not be closed")]
-    NotClosed(usize),
+    /// Subscribers that were read did not get it.
+    #[error("the update was not delivered")]
+    NotDelivered(#[from] DeliveryError),
+    /// A page of subscribers is not on the queue.
+    #[error("the subscribers were not handed over")]
+    NotHandedOver(#[from] NotHandedOver),
 }
 
-/// How many settlements are under way at once.
-const SETTLEMENTS_IN_FLIGHT_MAX: usize = 16;
-
 impl Orders {
-    /// Pushes to the subscribers that there are after the projection was stored, as far as they may see the order.
+    /// Pushes to the subscribers that there are after the projection was stored; if they are more than a page, they are
+    /// handed over, or pushed to page by page where nobody takes pages.
     pub(crate) async fn fan_out(
         &self,
         order_id: &OrderId,
         folded: &Folded,
         deadline: Instant,
     ) -> Result<(), FanOutError> {
-        let subscriptions = self.store.subscriptions.of_order(order_id).await?;
-        let subscribers = subscriptions.len();
-        let version = folded.projection.version().get();
-        if subscribers == 0 {
-            tracing::info!(order_id = order_id.as_str(), version, subscribers, "folded");
-            return Ok(());
-        }
-        let Audience { shown, lost, expired } = self.audience(order_id, folded, subscriptions).await;
-        let (shown, lost, expired) = (ids(shown), ids(lost), ids(expired));
-        let pushed = shown.len();
-        let update = Update::redacted(order_id.clone(), &folded.events, &folded.projection, &self.redaction);
-        let mut outcomes = self.push_to(shown, &Message::Update(update), deadline).await;
-        outcomes.extend(self.tell_lost(order_id, lost, deadline).await);
-        let settlement = fan_out::settle(outcomes);
-        let (gone, closed) = (settlement.forget.len(), settlement.close.len() + expired.len());
-        tracing::info!(order_id = order_id.as_str(), version, subscribers, pushed, gone, closed, "folded and pushed");
-        self.close_all(&expired).await?;
-        self.forget_all(settlement.forget.into_iter().chain(expired)).await;
-        self.close_all(&settlement.close).await?;
-        if settlement.retry { Err(FanOutError::General) } else { Ok(()) }
-    }
-
-    async fn audience(&self, order_id: &OrderId, folded: &Folded, subscriptions: Vec<Subscription>) -> Audience {
-        let after = folded.projection.owner();
-        let before = match &folded.before {
-            OwnerBefore::Known(owner) => owner.clone(),
-            OwnerBefore::AsOf(_) if subscriptions.iter().all(|each| each.principal.may_see(after)) => None,
-            OwnerBefore::AsOf(version) => self.owner_as_of(order_id, *version).await.unwrap_or_else(|error| {
-                tracing::warn!(order_id = order_id.as_str(), %error, "who lost the order is not told");
-                None
-            }),
-        };
-        fan_out::audience(subscriptions, before.as_deref(), after, now_ms() / 1_000)
-    }
-
-    /// Whose order it was at a version. Read only for an event that comes again after it gave the order to another owner.
-    async fn owner_as_of(&self, order_id: &OrderId, version: Version) -> Result<Option<String>, ReadError> {
-        let mut projection = Projection::default();
-        let mut reader = self.store.event_log.read(order_id, Version::FIRST..=version);
-        while let Some(page) = reader.next_page().await? {
-            for logged in &page {
-                projection.evolve(logged);
+        let subscriptions = &self.store.subscriptions;
+        let (first, end) = subscriptions.first_of_order(order_id, self.page_subscribers_max()).await?;
+        match (end, &self.pages) {
+            (None, _) => self.delivery.deliver(order_id, folded, first, deadline).await?,
+            (Some(end), Some(pages)) => {
+                let subscribers = pages.hand_over(order_id, folded, subscriptions, end).await?;
+                let version = folded.projection.version().get();
+                tracing::info!(order_id = order_id.as_str(), version, subscribers, "handed over in pages");
+            }
+            (Some(end), None) => {
+                self.delivery.deliver(order_id, folded, first, deadline).await?;
+                self.deliver_after(order_id, folded, end, deadline).await?;
             }
         }
-        Ok(projection.owner().map(str::to_owned))
+        Ok(())
     }
 
-    async fn push_to(
-        &self,
-        connection_ids: Vec<ConnectionId>,
-        message: &Message,
-        deadline: Instant,
-    ) -> Vec<(ConnectionId, Outcome)> {
-        if connection_ids.is_empty() {
-            return Vec::new();
-        }
-        self.push.send_all(connection_ids, message.frames().into(), deadline).await
-    }
-
-    /// Tells those who may see the order no longer, and ends their subscriptions.
-    async fn tell_lost(
+    async fn deliver_after(
         &self,
         order_id: &OrderId,
-        lost: Vec<ConnectionId>,
+        folded: &Folded,
+        after: ConnectionId,
         deadline: Instant,
-    ) -> Vec<(ConnectionId, Outcome)> {
-        let message = Message::Error(ErrorMessage {
-            code: ErrorCode::Forbidden,
-            message: "the order has another owner".to_owned(),
-            request_id: String::new(),
-            order_id: Some(order_id.clone()),
-        });
-        let outcomes = self.push_to(lost, &message, deadline).await;
-        let Store { connections, subscriptions, .. } = &self.store;
-        for (connection_id, _) in outcomes.iter().filter(|(_, outcome)| *outcome == Outcome::Delivered) {
-            let ended = store::unsubscribe(connections, subscriptions, connection_id, order_id).await.is_ok();
-            tracing::info!(
-                order_id = order_id.as_str(),
-                connection_id = connection_id.as_str(),
-                ended,
-                "lost its order"
-            );
+    ) -> Result<(), FanOutError> {
+        let subscriptions = &self.store.subscriptions;
+        let mut after = Some(after);
+        while let Some(begin) = after.take() {
+            let (_, end) = subscriptions.page_end(order_id, &begin, self.page_subscribers_max()).await?;
+            after.clone_from(&end);
+            let page = subscriptions.of_page(order_id, &Page { after: Some(begin), last: end }).await?;
+            self.delivery.deliver(order_id, folded, page, deadline).await?;
         }
-        outcomes
+        Ok(())
     }
-
-    /// A connection that cannot be forgotten is forgotten by the next push, which finds it gone again.
-    async fn forget_all(&self, connection_ids: impl Iterator<Item = ConnectionId>) {
-        let forgets = connection_ids.map(|connection_id| async move {
-            let Store { connections, subscriptions, .. } = &self.store;
-            let forgotten = store::forget(connections, subscriptions, &connection_id).await.is_ok();
-            tracing::info!(connection_id = connection_id.as_str(), forgotten, "gone");
-        });
-        stream::iter(forgets).for_each_concurrent(SETTLEMENTS_IN_FLIGHT_MAX, |forget| forget).await;
-    }
-
-    async fn close_all(&self, connection_ids: &[ConnectionId]) -> Result<(), FanOutError> {
-        let closes = connection_ids.iter().map(|connection_id| self.push.close(connection_id));
-        let closes = stream::iter(closes).buffer_unordered(SETTLEMENTS_IN_FLIGHT_MAX);
-        let open = closes.filter(|closed| std::future::ready(closed.is_err())).count().await;
-        if open == 0 { Ok(()) } else { Err(FanOutError::NotClosed(open)) }
-    }
-}
-
-fn ids(subscriptions: Vec<Subscription>) -> Vec<ConnectionId> {
-    subscriptions.into_iter().map(|subscription| subscription.connection_id).collect()
 }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use delivery::{Folded, OwnerBefore};
 use domain::{LoggedEvent, OrderId, Projection, Version, limits};
 use store::{
     Written,
@@ -17,25 +18,6 @@ use crate::{
     Orders,
     plan::{Plan, plan},
 };
-
-/// A stored projection and the events to push with it.
-#[derive(Debug)]
-pub(crate) struct Folded {
-    pub(crate) projection: Projection,
-    /// A run that ends at the projection's version; or none, if it would be too long.
-    pub(crate) events: Vec<LoggedEvent>,
-    /// Whose order it was before.
-    pub(crate) before: OwnerBefore,
-}
-
-/// Whose order it was before the events that are pushed.
-#[derive(Debug)]
-pub(crate) enum OwnerBefore {
-    /// The owner of the projection that was stored.
-    Known(Option<String>),
-    /// The stored projection had some of the events already: it was the owner after the event of this version.
-    AsOf(Version),
-}
 
 /// Why an order's events were not folded.
 #[derive(Debug, thiserror::Error)]

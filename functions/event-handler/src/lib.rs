@@ -8,6 +8,7 @@ mod failure;
 mod fan_out;
 mod fold;
 mod orders;
+mod page_queue;
 pub mod plan;
 mod rebuild;
 
@@ -29,6 +30,7 @@ use tokio::time::Instant;
 pub use fan_out::FanOutError;
 pub use fold::FoldError;
 pub use orders::{OrderError, Orders};
+pub use page_queue::{MissingPageQueue, NotHandedOver};
 pub use rebuild::Rebuilt;
 
 /// What the function works with.
@@ -97,7 +99,7 @@ impl EventHandler {
     /// # Errors
     /// The variable that is missing or wrong.
     pub fn with_sdk(sdk: &SdkConfig, var: &impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
-        Ok(Self { orders: Orders::with_sdk(sdk, var)?, failures: FailureQueue::from_vars(sdk, var)? })
+        Ok(Self { orders: Orders::in_pages(sdk, var)?, failures: FailureQueue::from_vars(sdk, var)? })
     }
 
     /// Folds and pushes a batch, its orders concurrently. What cannot be folded goes to the failure queue, however often
@@ -132,7 +134,7 @@ impl EventHandler {
     async fn work_on(&self, order_id: OrderId, batch: OrderBatch, deadline: Instant) -> Option<BatchItemFailure> {
         let (first, last) = batch.versions();
         let error = self.orders.fold_and_push(&order_id, batch.events, deadline).await.err()?;
-        let reason = error.reason();
+        let reason = telemetry::reason(&error);
         if error.is_lasting() {
             let failure = Failure::not_folded(&order_id, first, last, reason);
             return self.set_aside(failure, batch.first_sequence_number).await;

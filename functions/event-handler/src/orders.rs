@@ -4,19 +4,20 @@
 //! Must not know: batches, records, the failure queue.
 //! Source: the guarantee.
 
-use domain::{LoggedEvent, OrderId, Redaction};
-use push::{ManagementEndpoint, Push};
+use delivery::Delivery;
+use domain::{LoggedEvent, OrderId, limits::PAGE_SUBSCRIBERS_MAX};
 use store::{SdkConfig, Store};
 use tokio::time::Instant;
 
-use crate::{FanOutError, FoldError};
+use crate::{FanOutError, FoldError, page_queue::PageQueue};
 
 /// What folding and pushing an order takes.
 #[derive(Clone, Debug)]
 pub struct Orders {
     pub(crate) store: Store,
-    pub(crate) push: Push,
-    pub(crate) redaction: Redaction,
+    pub(crate) delivery: Delivery,
+    /// Where the subscribers of an order go that has more than a page of them; absent, they are pushed to here.
+    pub(crate) pages: Option<PageQueue>,
 }
 
 /// Why an order's events are not done with.
@@ -31,16 +32,25 @@ pub enum OrderError {
 }
 
 impl Orders {
-    /// Reads the environment, but for what `sdk` has.
+    /// Reads the environment, but for what `sdk` has. Every subscriber is pushed to here, however many there are.
     ///
     /// # Errors
     /// The variable that is missing or wrong.
     pub fn with_sdk(sdk: &SdkConfig, var: &impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
-        Ok(Self {
-            store: Store::from_vars(sdk, var)?,
-            push: Push::new(sdk, &ManagementEndpoint::from_vars(var)?),
-            redaction: Redaction::from_vars(var),
-        })
+        let delivery = Delivery::with_sdk(sdk, var)?;
+        Ok(Self { store: delivery.store().clone(), delivery, pages: None })
+    }
+
+    /// The same, for whoever has little time: orders with more than a page of subscribers are handed over.
+    ///
+    /// # Errors
+    /// The variable that is missing or wrong.
+    pub fn in_pages(sdk: &SdkConfig, var: &impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
+        Ok(Self { pages: Some(PageQueue::from_vars(sdk, var)?), ..Self::with_sdk(sdk, var)? })
+    }
+
+    pub(crate) fn page_subscribers_max(&self) -> usize {
+        self.pages.as_ref().map_or(PAGE_SUBSCRIBERS_MAX, PageQueue::subscribers_max)
     }
 
     /// Rule 1: the projection is written before the subscribers are read.

@@ -4,14 +4,12 @@
 //! Must not know: the change feed.
 //! Source: `docs/guarantee.md`, "Poison".
 
+use delivery::{Folded, OwnerBefore};
 use domain::{LoggedEvent, OrderId, Projection, Version, limits};
 use store::Written;
 use tokio::time::Instant;
 
-use crate::{
-    FoldError, OrderError, Orders,
-    fold::{Folded, OwnerBefore},
-};
+use crate::{FoldError, OrderError, Orders};
 
 /// What rebuilding an order did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 //! Source: SQS API reference, AWS JSON protocol 1.0: the operation is in `X-Amz-Target`. Signatures are not checked, and
 //! attributes of messages are not kept.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
@@ -22,8 +22,8 @@ const TARGET_PREFIX: &str = "AmazonSQS.";
 /// Messages of one `ReceiveMessage`. Source: SQS, 10.
 const RECEIVED_MAX: u64 = 10;
 
-/// How long a received message is hidden. Source: SQS, 30 seconds unless the queue says otherwise.
-const HIDDEN_DEFAULT_S: u64 = 30;
+/// Messages of one `SendMessageBatch`. Source: SQS, 10.
+const SENT_MAX: usize = 10;
 
 /// Longest wait for a message. Source: SQS, 20 seconds.
 const WAIT_MAX_S: u64 = 20;
@@ -80,18 +80,12 @@ async fn serve(operation: &str, request: &Value, queues: &Queues) -> Result<Valu
     let number = |name: &str| request.get(name).and_then(Value::as_u64);
     let queue = text("QueueUrl").rsplit('/').next().unwrap_or_default();
     match operation {
-        "SendMessage" => {
-            let body = text("MessageBody");
-            if body.is_empty() || body.len() > MESSAGE_BYTES_MAX {
-                let message = format!("MessageBody must be from 1 to {MESSAGE_BYTES_MAX} bytes.");
-                return Err(Refusal(StatusCode::BAD_REQUEST, "InvalidParameterValue", message));
-            }
-            let Message { message_id, body, .. } = queues.send(queue, body)?;
-            Ok(json!({"MessageId": message_id, "MD5OfMessageBody": md5_of(&body)}))
-        }
+        "SendMessage" => send(queues, queue, request).map(Value::Object),
+        "SendMessageBatch" => send_batch(queues, queue, request),
         "ReceiveMessage" => {
             let messages_max = number("MaxNumberOfMessages").unwrap_or(1).min(RECEIVED_MAX);
-            let hidden = Duration::from_secs(number("VisibilityTimeout").unwrap_or(HIDDEN_DEFAULT_S));
+            let hidden = number("VisibilityTimeout").map(Duration::from_secs);
+            let hidden = hidden.map_or_else(|| queues.declared(queue).map(|queue| queue.visibility_time_out), Ok)?;
             let wait = Duration::from_secs(number("WaitTimeSeconds").unwrap_or(0).min(WAIT_MAX_S));
             let received = queues.wait(queue, usize::try_from(messages_max).unwrap_or(1), hidden, wait).await?;
             if received.is_empty() {
@@ -116,8 +110,7 @@ async fn serve(operation: &str, request: &Value, queues: &Queues) -> Result<Valu
         "ListQueues" => Ok(json!({"QueueUrls": queues.names().map(queue_url).collect::<Vec<_>>()})),
         "GetQueueAttributes" => {
             let messages = queues.messages(queue)?.len().to_string();
-            let arn = format!("arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{queue}");
-            Ok(json!({"Attributes": {"ApproximateNumberOfMessages": messages, "QueueArn": arn}}))
+            Ok(json!({"Attributes": {"ApproximateNumberOfMessages": messages, "QueueArn": queue_arn(queue)}}))
         }
         _ => {
             let message = format!("{operation} is not emulated");
@@ -126,10 +119,64 @@ async fn serve(operation: &str, request: &Value, queues: &Queues) -> Result<Valu
     }
 }
 
+fn send(queues: &Queues, queue: &str, request: &Value) -> Result<Map<String, Value>, Refusal> {
+    let body = request.get("MessageBody").and_then(Value::as_str).unwrap_or_default();
+    if body.is_empty() || body.len() > MESSAGE_BYTES_MAX {
+        let message = format!("MessageBody must be from 1 to {MESSAGE_BYTES_MAX} bytes.");
+        return Err(Refusal(StatusCode::BAD_REQUEST, "InvalidParameterValue", message));
+    }
+    let Message { message_id, body, .. } = queues.send(queue, body)?;
+    let md5 = md5_of(&body);
+    Ok(Map::from_iter([("MessageId".to_owned(), json!(message_id)), ("MD5OfMessageBody".to_owned(), json!(md5))]))
+}
+
+/// Sends several messages, each with its own outcome; together they may be as large as one.
+fn send_batch(queues: &Queues, queue: &str, request: &Value) -> Result<Value, Refusal> {
+    queues.declared(queue)?;
+    let refuse = |code, message: &str| Err(Refusal(StatusCode::BAD_REQUEST, code, message.to_owned()));
+    let entries = request.get("Entries").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let text = |entry: &Value, name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let ids: BTreeSet<String> = entries.iter().map(|entry| text(entry, "Id")).collect();
+    let bytes: usize = entries.iter().map(|entry| text(entry, "MessageBody").len()).sum();
+    match entries.len() {
+        0 => {
+            return refuse(
+                "EmptyBatchRequest",
+                "There should be at least one SendMessageBatchRequestEntry in the request.",
+            );
+        }
+        SENT_MAX.. if entries.len() > SENT_MAX => {
+            return refuse("TooManyEntriesInBatchRequest", "Maximum number of entries per request are 10.");
+        }
+        count if ids.len() < count => return refuse("BatchEntryIdsNotDistinct", "Two entries have one Id."),
+        _ if bytes > MESSAGE_BYTES_MAX => {
+            return refuse("BatchRequestTooLong", "Batch requests cannot be longer than 1048576 bytes.");
+        }
+        _ => {}
+    }
+    let (mut successful, mut failed) = (Vec::new(), Vec::new());
+    for entry in entries {
+        match send(queues, queue, entry) {
+            Ok(mut sent) => {
+                sent.insert("Id".to_owned(), json!(text(entry, "Id")));
+                successful.push(sent);
+            }
+            Err(Refusal(status, code, message)) => failed.push(json!({
+                "Id": text(entry, "Id"), "SenderFault": status.is_client_error(), "Code": code, "Message": message,
+            })),
+        }
+    }
+    Ok(json!({"Successful": successful, "Failed": failed}))
+}
+
 /// A queue's address, as `Ref` gives it too.
 #[must_use]
 pub fn queue_url(name: &str) -> String {
     format!("https://sqs.{REGION}.amazonaws.com/{ACCOUNT_ID}/{name}")
+}
+
+pub(super) fn queue_arn(name: &str) -> String {
+    format!("arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{name}")
 }
 
 fn received_message(received: &Received) -> Value {
@@ -145,7 +192,7 @@ fn received_message(received: &Received) -> Value {
 }
 
 /// Some SDKs compare it with what they sent or got.
-fn md5_of(body: &str) -> String {
+pub(super) fn md5_of(body: &str) -> String {
     hex::encode(Md5::digest(body.as_bytes()))
 }
 
@@ -154,6 +201,7 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
+    use crate::application::Queue;
 
     async fn ask(queues: &Arc<Queues>, operation: &str, request: &Value) -> (u16, Value) {
         let mut headers = HeaderMap::new();
@@ -166,7 +214,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_sent_is_received_and_deleted() {
-        let queues = Arc::new(Queues::open(None, ["q".to_owned()]).unwrap());
+        let queues = Arc::new(Queues::open(None, [("q".to_owned(), Queue::default())]).unwrap());
         let url = queue_url("q");
         let (status, sent) = ask(&queues, "SendMessage", &json!({"QueueUrl": url, "MessageBody": "hello"})).await;
         assert_eq!((status, &sent["MD5OfMessageBody"]), (200, &json!("5d41402abc4b2a76b9719d911017c592")));
@@ -182,7 +230,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_receiver_waits_for_a_message_as_long_as_it_says() {
-        let queues = Arc::new(Queues::open(None, ["q".to_owned()]).unwrap());
+        let queues = Arc::new(Queues::open(None, [("q".to_owned(), Queue::default())]).unwrap());
         let waiting = json!({"QueueUrl": queue_url("q"), "WaitTimeSeconds": 20});
         let sending = async {
             tokio::time::sleep(Duration::from_secs(15)).await;
@@ -195,7 +243,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_message_is_from_one_byte_to_one_megabyte() {
-        let queues = Arc::new(Queues::open(None, ["q".to_owned()]).unwrap());
+        let queues = Arc::new(Queues::open(None, [("q".to_owned(), Queue::default())]).unwrap());
         for (bytes, status) in [(0, 400), (1, 200), (MESSAGE_BYTES_MAX, 200), (MESSAGE_BYTES_MAX + 1, 400)] {
             let request = json!({"QueueUrl": queue_url("q"), "MessageBody": "x".repeat(bytes)});
             assert_eq!(ask(&queues, "SendMessage", &request).await.0, status, "{bytes}");
@@ -203,8 +251,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn several_messages_of_a_call_are_sent_each_for_itself() {
+        let queues = Arc::new(Queues::open(None, [("q".to_owned(), Queue::default())]).unwrap());
+        let send = |entries: Value| json!({"QueueUrl": queue_url("q"), "Entries": entries});
+        let entry = |id: &str, body: &str| json!({"Id": id, "MessageBody": body});
+        let (status, sent) = ask(&queues, "SendMessageBatch", &send(json!([entry("a", "1"), entry("b", "")]))).await;
+        assert_eq!((status, &sent["Successful"][0]["Id"], &sent["Failed"][0]["Id"]), (200, &json!("a"), &json!("b")));
+        assert_eq!(sent["Failed"][0]["SenderFault"], true);
+        let eleven: Vec<Value> = (0..11).map(|id| entry(&id.to_string(), "x")).collect();
+        let long = "x".repeat(MESSAGE_BYTES_MAX);
+        for (entries, code) in [
+            (json!([]), "EmptyBatchRequest"),
+            (json!(eleven), "TooManyEntriesInBatchRequest"),
+            (json!([entry("a", "1"), entry("a", "2")]), "BatchEntryIdsNotDistinct"),
+            (json!([entry("a", &long), entry("b", "2")]), "BatchRequestTooLong"),
+        ] {
+            let (status, error) = ask(&queues, "SendMessageBatch", &send(entries)).await;
+            assert_eq!((status, &error["__type"]), (400, &json!(format!("com.amazonaws.sqs#{code}"))));
+        }
+        assert_eq!(queues.messages("q").unwrap().len(), 1);
+    }
+
+    #[tokio::test]
     async fn what_is_not_there_is_an_error_by_name() {
-        let queues = Arc::new(Queues::open(None, ["q".to_owned()]).unwrap());
+        let queues = Arc::new(Queues::open(None, [("q".to_owned(), Queue::default())]).unwrap());
         let (status, error) = ask(&queues, "GetQueueUrl", &json!({"QueueName": "r"})).await;
         assert_eq!((status, &error["__type"]), (400, &json!("com.amazonaws.sqs#QueueDoesNotExist")));
         let (status, error) = ask(&queues, "TagQueue", &json!({})).await;

@@ -31,10 +31,7 @@ pub(super) fn read(resource: &Resource<'_>, application: &Application) -> Result
     if table.stream_view.is_none() {
         return Err(wrong("EventSourceArn", "the table has no StreamSpecification"));
     }
-    let named = resource.required_text("FunctionName")?;
-    let is_named = |name: &str| named == name || named == function_arn(name);
-    let function = application.functions.values().find(|function| is_named(&function.name));
-    let function = function.ok_or_else(|| wrong("FunctionName", "it names no function of the template"))?;
+    let function = function(resource, application)?;
     let batch_size = number(resource, "BatchSize", 1..=10_000)?.unwrap_or(BATCH_SIZE_DEFAULT);
     let factor = number(resource, "ParallelizationFactor", 1..=10)?.unwrap_or(1);
     let window = number(resource, "MaximumBatchingWindowInSeconds", 0..=300)?.unwrap_or(0);
@@ -49,28 +46,42 @@ pub(super) fn read(resource: &Resource<'_>, application: &Application) -> Result
         return Err(wrong("StartingPosition", "a change feed has TRIM_HORIZON and LATEST"));
     }
     let attempts = resource.whole_number("MaximumRetryAttempts")?.and_then(|attempts| u32::try_from(attempts).ok());
-    let response_types = resource.get("FunctionResponseTypes")?;
-    let response_types = response_types.as_ref().and_then(Value::as_array);
     Ok(EventSourceMapping {
         logical_id: resource.logical_id.to_owned(),
         table: table.name.clone(),
-        function: function.logical_id.clone(),
+        function,
         batch_size,
         batching_window: Duration::from_secs(u64::try_from(window).unwrap_or(0)),
         parallelization_factor: factor,
         retry_attempts_max: attempts,
         record_age_max: record_age.flatten().and_then(|age| Some(Duration::from_secs(u64::try_from(age).ok()?))),
         bisect: resource.flag("BisectBatchOnFunctionError")?,
-        report_batch_item_failures: response_types
-            .is_some_and(|types| types.iter().any(|response_type| response_type == "ReportBatchItemFailures")),
+        report_batch_item_failures: reports(resource)?,
         from_latest: starting_position == "LATEST",
         filters: filters(resource)?,
         on_failure: on_failure(resource)?,
     })
 }
 
+/// The logical id of the function that a mapping invokes.
+pub(super) fn function(resource: &Resource<'_>, application: &Application) -> Result<String, TemplateError> {
+    let named = resource.required_text("FunctionName")?;
+    let is_named = |name: &str| named == name || named == function_arn(name);
+    let function = application.functions.values().find(|function| is_named(&function.name));
+    let reason = "it names no function of the template";
+    let function = function.ok_or_else(|| TemplateError::at(resource.logical_id, "FunctionName", reason))?;
+    Ok(function.logical_id.clone())
+}
+
+/// Whether the function says which records of a batch failed.
+pub(super) fn reports(resource: &Resource<'_>) -> Result<bool, TemplateError> {
+    let response_types = resource.get("FunctionResponseTypes")?;
+    let response_types = response_types.as_ref().and_then(Value::as_array);
+    Ok(response_types.is_some_and(|types| types.iter().any(|response_type| response_type == "ReportBatchItemFailures")))
+}
+
 /// A number within its documented bounds.
-fn number(
+pub(super) fn number(
     resource: &Resource<'_>,
     property: &str,
     bounds: RangeInclusive<usize>,
@@ -98,12 +109,17 @@ fn filters(resource: &Resource<'_>) -> Result<Vec<Value>, TemplateError> {
     filters.into_iter().flatten().map(parse).collect()
 }
 
-/// The queue's name, from the last part of its ARN.
+/// The queue's name, from the last part of its ARN; `None` for the ARN of something else.
+pub(super) fn queue_name(arn: &str) -> Option<&str> {
+    arn.strip_prefix("arn:aws:sqs:").and_then(|rest| rest.rsplit(':').next())
+}
+
+/// The queue's name of the destination.
 fn on_failure(resource: &Resource<'_>) -> Result<Option<String>, TemplateError> {
     let config = resource.get("DestinationConfig")?;
     let arn = config.as_ref().and_then(|config| config.get("OnFailure")?.get("Destination")?.as_str());
     let Some(arn) = arn else { return Ok(None) };
-    match arn.strip_prefix("arn:aws:sqs:").and_then(|rest| rest.rsplit(':').next()) {
+    match queue_name(arn) {
         Some(name) => Ok(Some(name.to_owned())),
         None => Err(TemplateError::at(resource.logical_id, "DestinationConfig", "only a queue is emulated")),
     }

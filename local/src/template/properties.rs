@@ -81,6 +81,7 @@ const KNOWN: [Known; 10] = [
             "MaximumRecordAgeInSeconds",
             "MaximumRetryAttempts",
             "ParallelizationFactor",
+            "ScalingConfig",
             "StartingPosition",
             "TumblingWindowInSeconds",
         ],
@@ -107,7 +108,7 @@ const KNOWN: [Known; 10] = [
     ),
     (
         "AWS::SQS::Queue",
-        &["QueueName"],
+        &["QueueName", "RedrivePolicy", "VisibilityTimeout"],
         &["KmsDataKeyReusePeriodSeconds", "KmsMasterKeyId", "MessageRetentionPeriod", "SqsManagedSseEnabled", "Tags"],
     ),
 ];

@@ -1,6 +1,6 @@
 """A Lambda function of any trigger, on nothing but the standard library: it does what the event tells it to.
 
-A WebSocket message names an `action`; a batch of records does what the items' `do` says; a token that is to be authorized
+A WebSocket message names an `action`; a batch of records or messages does what the items' `do` says; a token that is to be authorized
 says what the answer is. Every batch is a line of the file in the variable `SEEN`.
 """
 
@@ -60,9 +60,19 @@ def serve_message(request_id, event):
         post(f"invocation/{request_id}/response", {"statusCode": 200, "body": json.dumps(told)})
 
 
+def item_of(record):
+    if "body" in record:
+        return {name: {"S": value} for name, value in json.loads(record["body"]).items()}
+    return record["dynamodb"].get("NewImage", record["dynamodb"]["Keys"])
+
+
+def number_of(record):
+    return record["messageId"] if "body" in record else record["dynamodb"]["SequenceNumber"]
+
+
 def serve_batch(request_id, event):
     records = event["Records"]
-    items = [record["dynamodb"].get("NewImage", record["dynamodb"]["Keys"]) for record in records]
+    items = [item_of(record) for record in records]
     with open(os.environ["SEEN"], "a", encoding="utf-8") as seen:
         seen.write(json.dumps({"items": [item["k"]["S"] for item in items], "records": records}) + "\n")
     wanted = {item["do"]["S"]: record for item, record in zip(items, records) if "do" in item}
@@ -75,7 +85,7 @@ def serve_batch(request_id, event):
     elif "reply" in os.environ:
         post(f"invocation/{request_id}/response", json.loads(os.environ["reply"]))
     else:
-        failures = [record["dynamodb"]["SequenceNumber"] for do, record in wanted.items() if do.startswith("report")]
+        failures = [number_of(record) for do, record in wanted.items() if do.startswith("report")]
         reply = {"batchItemFailures": [{"itemIdentifier": number} for number in failures]}
         post(f"invocation/{request_id}/response", reply)
 

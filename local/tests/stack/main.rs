@@ -8,5 +8,6 @@ mod aws_json;
 mod event_source;
 mod lambda;
 mod mock;
+mod queue_mapping;
 mod rig;
 mod templates;

@@ -1,6 +1,6 @@
 //! The fan-out of one update: whom it goes to, and what to do with the connections that it did not reach.
 //!
-//! Owns: who gets an update, and the rule that tells a slow reader from an outage.
+//! Owns: who gets an update, what a page of subscribers is, and the rule that tells a slow reader from an outage.
 //! Must not know: HTTP, retries, tables; it plans and does nothing.
 //! Source: rule 4 of the guarantee, `docs/decisions/0006-an-order-of-another-looks-like-no-order.md`, `docs/decisions/0003-closing-a-connection-is-safe.md`.
 
@@ -36,6 +36,16 @@ pub fn audience(subscriptions: Vec<Subscription>, before: Option<&str>, after: O
         }
     }
     audience
+}
+
+/// A run of an order's subscribers, by their connections' ids: what one invocation pushes to. The pages of an order leave
+/// nobody out who subscribed before they were cut, and one page may be pushed to while another one waits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Those behind this id; all from the first on, if there is none.
+    pub after: Option<ConnectionId>,
+    /// Up to this id and with it; to the end, if there is none.
+    pub last: Option<ConnectionId>,
 }
 
 /// How a push to one connection ended, after all its tries.

@@ -6,10 +6,12 @@
 
 use aws_sdk_dynamodb::{
     Client,
-    types::{AttributeValue, DeleteRequest, WriteRequest},
+    operation::query::builders::QueryFluentBuilder,
+    types::{AttributeValue, DeleteRequest, Select, WriteRequest},
 };
 use domain::{
     ConnectionId, OrderId, Subscription,
+    fan_out::Page,
     limits::{BATCH_WRITE_KEYS_MAX, BATCH_WRITE_TRIES_MAX},
 };
 
@@ -73,26 +75,86 @@ impl Subscriptions {
     /// # Errors
     /// [`ListError`] if DynamoDB does not answer or an item is broken.
     pub async fn of_order(&self, order_id: &OrderId) -> Result<Vec<Subscription>, ListError> {
+        self.of_page(order_id, &Page::default()).await
+    }
+
+    /// The subscriptions of an order that are on a page, by strongly consistent reads of the table.
+    ///
+    /// # Errors
+    /// [`ListError`] if DynamoDB does not answer or an item is broken.
+    pub async fn of_page(&self, order_id: &OrderId, page: &Page) -> Result<Vec<Subscription>, ListError> {
         let mut subscriptions = Vec::new();
         let mut start_key = None;
         loop {
-            let query = self
-                .client
-                .query()
-                .table_name(self.table.as_str())
-                .consistent_read(true)
-                .key_condition_expression("orderId = :orderId")
-                .expression_attribute_values(":orderId", AttributeValue::S(order_id.as_str().to_owned()))
-                .set_exclusive_start_key(start_key);
-            let page = query.send().await.map_err(|error| CallError::new("Query", &self.table, error))?;
-            for item in page.items() {
+            let query = self.query(order_id, page).set_exclusive_start_key(start_key);
+            let read = query.send().await.map_err(|error| CallError::new("Query", &self.table, error))?;
+            for item in read.items() {
                 subscriptions.push(item::subscription::from_item(item)?);
             }
-            start_key = page.last_evaluated_key;
+            start_key = read.last_evaluated_key;
             if start_key.is_none() {
+                // DynamoDB's BETWEEN has both ends.
+                subscriptions.retain(|subscription| page.after.as_ref() != Some(&subscription.connection_id));
                 return Ok(subscriptions);
             }
         }
+    }
+
+    /// The first subscriptions of an order, at most so many, by one strongly consistent read of the table; and behind
+    /// which of them there are more, or may be.
+    ///
+    /// # Errors
+    /// [`ListError`] if DynamoDB does not answer or an item is broken.
+    pub async fn first_of_order(
+        &self,
+        order_id: &OrderId,
+        subscribers_max: usize,
+    ) -> Result<(Vec<Subscription>, Option<ConnectionId>), ListError> {
+        let query = self.query(order_id, &Page::default()).limit(limit(subscribers_max));
+        let read = query.send().await.map_err(|error| CallError::new("Query", &self.table, error))?;
+        let subscriptions = read.items().iter().map(item::subscription::from_item).collect::<Result<_, _>>()?;
+        Ok((subscriptions, read.last_evaluated_key.as_ref().map(item::subscription::connection_id_of).transpose()?))
+    }
+
+    /// Where the page of at most so many subscribers behind an id ends, and how many are on it, by one strongly consistent
+    /// read that brings no items; without an end, nobody is behind it.
+    ///
+    /// # Errors
+    /// [`ListError`] if DynamoDB does not answer.
+    pub async fn page_end(
+        &self,
+        order_id: &OrderId,
+        after: &ConnectionId,
+        subscribers_max: usize,
+    ) -> Result<(usize, Option<ConnectionId>), ListError> {
+        let rest = Page { after: Some(after.clone()), last: None };
+        let query = self.query(order_id, &rest).limit(limit(subscribers_max)).select(Select::Count);
+        let read = query.send().await.map_err(|error| CallError::new("Query", &self.table, error))?;
+        let last = read.last_evaluated_key.as_ref().map(item::subscription::connection_id_of).transpose()?;
+        Ok((usize::try_from(read.count).unwrap_or_default(), last))
+    }
+
+    fn query(&self, order_id: &OrderId, page: &Page) -> QueryFluentBuilder {
+        let text = |id: &ConnectionId| AttributeValue::S(id.as_str().to_owned());
+        let condition = match page {
+            Page { after: None, last: None } => "orderId = :orderId",
+            Page { after: Some(_), last: None } => "orderId = :orderId AND connectionId > :after",
+            Page { after: None, last: Some(_) } => "orderId = :orderId AND connectionId <= :last",
+            Page { after: Some(_), last: Some(_) } => "orderId = :orderId AND connectionId BETWEEN :after AND :last",
+        };
+        let mut query = self
+            .client
+            .query()
+            .table_name(self.table.as_str())
+            .consistent_read(true)
+            .key_condition_expression(condition)
+            .expression_attribute_values(":orderId", AttributeValue::S(order_id.as_str().to_owned()));
+        for (name, id) in [(":after", &page.after), (":last", &page.last)] {
+            if let Some(id) = id {
+                query = query.expression_attribute_values(name, text(id));
+            }
+        }
+        query
     }
 
     /// Removes every subscription of a connection that its index knows. The index may lag behind the table: a row that
@@ -140,4 +202,9 @@ impl Subscriptions {
         }
         Err(CallError::unprocessed("BatchWriteItem", &self.table))
     }
+}
+
+/// DynamoDB's `Limit`, which is a signed number.
+fn limit(subscribers_max: usize) -> i32 {
+    i32::try_from(subscribers_max).unwrap_or(i32::MAX)
 }

@@ -14,13 +14,15 @@ use tracing_subscriber::{EnvFilter, Layer, filter::filter_fn, fmt, layer::Subscr
 const LEVEL_VARIABLE: &str = "RUST_LOG";
 
 /// Whose every word is ours: the crates of this workspace, and the lines of the local stack's functions.
-const OURS: [&str; 15] = [
+const OURS: [&str; 17] = [
     "authorizer",
     "connect",
+    "delivery",
     "disconnect",
     "domain",
     "event_handler",
     "failures",
+    "fan_out",
     "foldcast",
     "foldcast_cli",
     "function",
@@ -62,6 +64,13 @@ pub fn init(reader: Reader, var: impl Fn(&str) -> Option<String>) {
     let said = tracing_subscriber::registry().with(lines.with_filter(asked)).with(discreet(reader));
     // A process that says something already goes on saying it.
     said.try_init().ok();
+}
+
+/// An error and its causes, in one line.
+#[must_use]
+pub fn reason(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |cause| cause.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Lets through what is ours, and of others their warnings and errors, whatever was asked for.

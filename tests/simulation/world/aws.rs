@@ -42,7 +42,15 @@ impl World {
     }
 
     fn operate(&mut self, call: Call, fate: Fate, operation: &str, request: &Value) {
-        let serve = || dynamodb::serve(&self.database, operation, request);
+        let (database, pages, random) = (&self.database, &mut self.pages, &mut self.random);
+        let is_faulty = self.kinds.operations;
+        let mut serve = || match operation {
+            "SendMessageBatch" => {
+                let answer = pages.send(request, || !is_faulty || random.u8(0..16) > 0);
+                (200, answer.to_string().into_bytes())
+            }
+            _ => dynamodb::serve(database, operation, request),
+        };
         match fate {
             Fate::Served | Fate::Lost => {
                 let (status, body) = serve();

@@ -14,6 +14,7 @@ pub(super) enum Turn {
     Append,
     Deliver,
     Stray,
+    Page,
     Connect,
     Speak,
     AskAgain,
@@ -37,6 +38,7 @@ impl World {
             (is_on(300, self.sockets.values().any(|socket| !socket.is_dead && !socket.wire.is_empty())), Turn::Carry),
             (is_on(50, !self.due.is_empty()), Turn::Append),
             (is_on(200, self.batch.is_none() && self.feed.records.len() > self.done), Turn::Deliver),
+            (is_on(200, self.pages.has_visible()), Turn::Page),
             (is_on(10, kinds.strays && !self.feed.records.is_empty()), Turn::Stray),
             (
                 is_on(100, self.browsers.iter().any(|browser| browser.socket.is_none() && !browser.is_connecting)),

@@ -31,6 +31,15 @@ pub fn key(order_id: &OrderId, connection_id: &ConnectionId) -> Item {
     ])
 }
 
+/// The connection alone, of an item that may hold its key alone.
+///
+/// # Errors
+/// [`BrokenItem`] for an item without a connection id.
+pub fn connection_id_of(item: &Item) -> Result<ConnectionId, BrokenItem> {
+    let connection_id = text(item, "connectionId").map(ConnectionId::new);
+    connection_id.map_err(|reason| BrokenItem { key: key_text(item, &["orderId", "connectionId"]), reason })
+}
+
 /// The subscription of an item.
 ///
 /// # Errors

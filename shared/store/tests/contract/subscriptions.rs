@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use domain::{ConnectionId, Identity, OrderId, Principal, PrincipalId, Subscription};
+use domain::{ConnectionId, Identity, OrderId, Principal, PrincipalId, Subscription, fan_out::Page};
 use serde_json::json;
 use store::{Connection, Store, forget};
 
@@ -43,6 +43,33 @@ async fn every_subscriber_of_an_order_is_found_over_all_pages() {
     store.subscriptions.delete(&order("o"), &ConnectionId::new("nobody=")).await.unwrap();
     expected.remove(7);
     assert_eq!(store.subscriptions.of_order(&order("o")).await.unwrap(), expected);
+}
+
+#[tokio::test]
+async fn pages_of_any_size_have_every_subscriber_once() {
+    let store = &open().await;
+    let expected: Vec<Subscription> = (0..12).map(|number| subscription("o", &format!("c{number:02}="))).collect();
+    for subscription in expected.iter().chain([&subscription("p", "c00=")]) {
+        store.subscriptions.put(subscription).await.unwrap();
+    }
+    for size in 1..=13 {
+        let (first, end) = store.subscriptions.first_of_order(&order("o"), size).await.unwrap();
+        assert_eq!(first, expected[..size.min(12)]);
+        let page = Page { after: None, last: end.clone() };
+        let mut found = store.subscriptions.of_page(&order("o"), &page).await.unwrap();
+        assert_eq!(found, first);
+        let mut after = end;
+        while let Some(begin) = after {
+            let (count, end) = store.subscriptions.page_end(&order("o"), &begin, size).await.unwrap();
+            let page = Page { after: Some(begin), last: end.clone() };
+            let on_page = store.subscriptions.of_page(&order("o"), &page).await.unwrap();
+            assert_eq!(on_page.len(), count);
+            found.extend(on_page);
+            after = end;
+        }
+        assert_eq!(found, expected, "pages of {size}");
+    }
+    assert_eq!(store.subscriptions.first_of_order(&order("nobody"), 1).await.unwrap(), (vec![], None));
 }
 
 #[tokio::test]

@@ -1,0 +1,8 @@
+//! The Lambda function `fan-out`: its environment and the runtime.
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let var = |name: &str| std::env::var(name).ok();
+    telemetry::init(telemetry::Reader::CloudWatch, var);
+    fan_out::run(var).await
+}
