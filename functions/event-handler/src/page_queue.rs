@@ -14,7 +14,7 @@ use delivery::{Folded, Handover};
 use domain::{
     ConnectionId, OrderId,
     fan_out::Page,
-    limits::{HAND_OVER_TRIES_MAX, PAGE_SUBSCRIBERS_MAX, PAGES_PER_CALL_MAX},
+    limits::{PAGE_SUBSCRIBERS_MAX, PAGES_PER_CALL_MAX},
 };
 use failures::SQS_ENDPOINT_VARIABLE;
 use store::{SdkConfig, Subscriptions, subscriptions::ListError};
@@ -53,7 +53,7 @@ pub enum NotHandedOver {
     /// SQS did not serve the call.
     #[error("the queue of pages did not take a call")]
     Call(#[source] Box<SdkError<SendMessageBatchError>>),
-    /// SQS took some pages, and others in no try.
+    /// SQS took some pages of a call and not others.
     #[error("the queue of pages did not take {0} pages")]
     Left(usize),
     /// A message is none.
@@ -123,17 +123,13 @@ impl PageQueue {
             let handover = Handover::new(order_id, folded, page.clone());
             SendMessageBatchRequestEntry::builder().id(index.to_string()).message_body(handover.to_text()).build()
         };
-        let mut entries = pages.iter().enumerate().map(entry).collect::<Result<Vec<_>, _>>()?;
-        for _ in 0..HAND_OVER_TRIES_MAX {
-            if entries.is_empty() {
-                break;
-            }
-            let send = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries.clone()));
-            let sent = send.send().await.map_err(|error| NotHandedOver::Call(Box::new(error)))?;
-            let is_sent =
-                |entry: &SendMessageBatchRequestEntry| sent.successful().iter().any(|done| done.id() == entry.id());
-            entries.retain(|entry| !is_sent(entry));
+        let entries = pages.iter().enumerate().map(entry).collect::<Result<Vec<_>, _>>()?;
+        if entries.is_empty() {
+            return Ok(());
         }
-        if entries.is_empty() { Ok(()) } else { Err(NotHandedOver::Left(entries.len())) }
+        let send = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries));
+        let sent = send.send().await.map_err(|error| NotHandedOver::Call(Box::new(error)))?;
+        let left = pages.len().saturating_sub(sent.successful().len());
+        if left == 0 { Ok(()) } else { Err(NotHandedOver::Left(left)) }
     }
 }

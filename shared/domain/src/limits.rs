@@ -63,9 +63,6 @@ pub const PAGE_SUBSCRIBERS_MAX: usize = 1_000;
 /// Pages that one call hands over. Source: SQS, `SendMessageBatch` takes 10 messages.
 pub const PAGES_PER_CALL_MAX: usize = 10;
 
-/// Tries to hand over pages of which SQS took some and not others.
-pub const HAND_OVER_TRIES_MAX: u32 = 4;
-
 /// Longest wait for one push. A POST to a browser that vanished without a word can hang for seconds.
 /// Source: aws-sdk-js-v3 #6896, go-v2 #1534.
 pub const PUSH_TIME_OUT: Duration = Duration::from_secs(2);

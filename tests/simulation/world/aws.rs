@@ -46,7 +46,7 @@ impl World {
         let is_faulty = self.kinds.operations;
         let mut serve = || match operation {
             "SendMessageBatch" => {
-                let answer = pages.send(request, || !is_faulty || random.u8(0..16) > 0);
+                let answer = pages.send(request, || !is_faulty || random.u8(0..4) > 0);
                 (200, answer.to_string().into_bytes())
             }
             _ => dynamodb::serve(database, operation, request),
