@@ -4,6 +4,7 @@
 
 mod owners;
 mod pages;
+mod push;
 
 use std::time::Duration;
 

@@ -67,6 +67,10 @@ pub const PAGES_PER_CALL_MAX: usize = 10;
 /// Source: aws-sdk-js-v3 #6896, go-v2 #1534.
 pub const PUSH_TIME_OUT: Duration = Duration::from_secs(2);
 
+/// Most of an answer to a push that is read, in bytes, so that its connection can be kept; API Gateway's have less than
+/// 1 KB. A longer one costs its connection.
+pub const PUSH_ANSWER_BYTES_MAX: usize = 16 * 1024;
+
 /// Tries of one push whose failure can pass (429, 5xx).
 pub const PUSH_TRIES_MAX: u32 = 4;
 

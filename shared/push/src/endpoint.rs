@@ -1,17 +1,41 @@
 //! The address of `@connections`.
 //!
-//! Owns: which variables hold it.
+//! Owns: which variables hold it, and what of it goes into a request and into its signature.
 //! Must not know: what is sent there.
 //! Source: the first variable is the one that every AWS SDK honours; the second is set by the template.
 
+use domain::ConnectionId;
+use http::Uri;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// What stays as it is in a part of a path: unreserved characters.
+const PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// What stays as it is in a whole path: the separator too.
+const PATH: &AsciiSet = &PART.remove(b'/');
+
 /// The address of an API stage's management API, without `/@connections`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ManagementEndpoint(String);
+pub struct ManagementEndpoint {
+    url: String,
+    host: String,
+    /// The path as a signature names it: encoded once more.
+    signed_path: String,
+}
 
 /// No variable holds the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the environment variable MANAGEMENT_ENDPOINT must be the https:// address of the API's stage")]
 pub struct MissingEndpoint;
+
+/// A connection's place below an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Where a request goes.
+    pub(crate) url: String,
+    /// The same place's path, as a signature names it.
+    pub(crate) signed_path: String,
+}
 
 impl ManagementEndpoint {
     /// Reads `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI`, else `MANAGEMENT_ENDPOINT`.
@@ -20,14 +44,46 @@ impl ManagementEndpoint {
     /// [`MissingEndpoint`] if neither is an http address.
     pub fn from_vars(var: impl Fn(&str) -> Option<String>) -> Result<Self, MissingEndpoint> {
         let url = var("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI").or_else(|| var("MANAGEMENT_ENDPOINT"));
-        let url = url.filter(|url| url.starts_with("https://") || url.starts_with("http://"));
-        url.map(|url| Self(url.trim_end_matches('/').to_owned())).ok_or(MissingEndpoint)
+        url.and_then(|url| Self::parse(&url)).ok_or(MissingEndpoint)
+    }
+
+    fn parse(url: &str) -> Option<Self> {
+        let url = url.trim_end_matches('/');
+        let uri: Uri = url.parse().ok()?;
+        let usual_port = match uri.scheme_str()? {
+            "https" => 443,
+            "http" => 80,
+            _ => return None,
+        };
+        let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'))?;
+        // A request names no port that its scheme implies.
+        let host = if uri.port_u16() == Some(usual_port) { authority.host() } else { authority.as_str() };
+        let path = uri.path().trim_end_matches('/');
+        uri.query().is_none().then(|| Self {
+            url: url.to_owned(),
+            host: host.to_owned(),
+            signed_path: utf8_percent_encode(path, PATH).to_string(),
+        })
     }
 
     /// The address as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.url
+    }
+
+    /// What the header `host` has to be.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// A connection's place. An id goes into it encoded, and into the signature encoded twice.
+    pub(crate) fn place(&self, connection_id: &ConnectionId) -> Place {
+        let encoded = utf8_percent_encode(connection_id.as_str(), PART).to_string();
+        Place {
+            url: [&self.url, "/@connections/", &encoded].concat(),
+            signed_path: [&self.signed_path, "/%40connections/", &encoded.replace('%', "%25")].concat(),
+        }
     }
 }
 
@@ -35,13 +91,45 @@ impl ManagementEndpoint {
 mod tests {
     use super::*;
 
+    fn endpoint(url: &'static str) -> Result<ManagementEndpoint, MissingEndpoint> {
+        ManagementEndpoint::from_vars(|name| (name == "MANAGEMENT_ENDPOINT").then(|| url.into()))
+    }
+
     #[test]
     fn the_sdks_own_variable_goes_before_the_templates() {
         let both =
             |name: &str| Some(if name == "MANAGEMENT_ENDPOINT" { "https://b/live" } else { "http://a/local/" }.into());
         assert_eq!(ManagementEndpoint::from_vars(both).unwrap().as_str(), "http://a/local");
-        let one = |name: &str| (name == "MANAGEMENT_ENDPOINT").then(|| "https://b/live".into());
-        assert_eq!(ManagementEndpoint::from_vars(one).unwrap().as_str(), "https://b/live");
-        assert_eq!(ManagementEndpoint::from_vars(|_| Some("b/live".into())), Err(MissingEndpoint));
+        assert_eq!(endpoint("https://b/live").unwrap().as_str(), "https://b/live");
+    }
+
+    #[test]
+    fn what_is_no_http_address_is_refused() {
+        for url in
+            ["", "b/live", "ws://b/live", "https://", "https://a b/live", "https://a:b@c/live", "https://a/b?c=d"]
+        {
+            assert_eq!(endpoint(url), Err(MissingEndpoint), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_request_names_no_port_that_its_scheme_implies() {
+        for (url, host) in [
+            ("https://a:443/live", "a"),
+            ("https://a:80/live", "a:80"),
+            ("http://a:80", "a"),
+            ("http://127.0.0.1:3001/local", "127.0.0.1:3001"),
+        ] {
+            assert_eq!(endpoint(url).unwrap().host(), host, "{url}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_encoded_in_the_url_and_once_more_in_the_signature() {
+        let place = endpoint("https://a/live/").unwrap().place(&ConnectionId::new("L0SM9cOFvHcCIhw="));
+        assert_eq!(place.url, "https://a/live/@connections/L0SM9cOFvHcCIhw%3D");
+        assert_eq!(place.signed_path, "/live/%40connections/L0SM9cOFvHcCIhw%253D");
+        let place = endpoint("https://a").unwrap().place(&ConnectionId::new("a/../b?c#d é"));
+        assert_eq!(place.url, "https://a/@connections/a%2F..%2Fb%3Fc%23d%20%C3%A9");
     }
 }

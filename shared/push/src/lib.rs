@@ -5,16 +5,18 @@
 //! Source: API Gateway's management API: 410 is gone, 429 is throttled or a slow reader, a POST may hang.
 
 mod call;
+mod connector;
 pub mod deadline;
 pub mod endpoint;
+mod frame;
+mod signer;
 
 use std::sync::Arc;
 
-use aws_sdk_apigatewaymanagement::Client;
-use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_types::SdkConfig;
-use call::Attempt;
+use call::{Attempt, Caller};
 use domain::{ConnectionId, fan_out::Outcome, limits};
+use frame::Frame;
 use futures_util::{StreamExt, stream};
 use tokio::{sync::Semaphore, time::Instant};
 
@@ -23,7 +25,7 @@ pub use endpoint::{ManagementEndpoint, MissingEndpoint};
 /// The way to every connection of one API stage.
 #[derive(Clone, Debug)]
 pub struct Push {
-    client: Client,
+    caller: Arc<Caller>,
     in_flight: Arc<Semaphore>,
 }
 
@@ -33,21 +35,22 @@ pub struct Push {
 pub struct NotClosed(ConnectionId);
 
 impl Push {
-    /// A client of this endpoint, with the region, credentials and HTTP client of `sdk`. Retries are this crate's.
+    /// A client of this endpoint, with the region, credentials and HTTP client of `sdk`. Time-outs and retries are this
+    /// crate's.
     #[must_use]
     pub fn new(sdk: &SdkConfig, endpoint: &ManagementEndpoint) -> Self {
-        let time_outs = TimeoutConfig::builder().operation_attempt_timeout(limits::PUSH_TIME_OUT).build();
-        let config = aws_sdk_apigatewaymanagement::config::Builder::from(sdk)
-            .endpoint_url(endpoint.as_str())
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(time_outs)
-            .build();
-        Self { client: Client::from_conf(config), in_flight: Arc::new(Semaphore::new(limits::PUSHES_IN_FLIGHT_MAX)) }
+        let in_flight = Arc::new(Semaphore::new(limits::PUSHES_IN_FLIGHT_MAX));
+        Self { caller: Arc::new(Caller::new(sdk, endpoint)), in_flight }
     }
 
     /// Sends frames to one connection in order, each after the answer to the one before. What can pass is tried again,
     /// with backoff and full jitter, while there is time before `deadline`.
     pub async fn send(&self, connection_id: &ConnectionId, frames: &[String], deadline: Instant) -> Outcome {
+        let frames: Vec<Frame> = frames.iter().map(|text| Frame::new(text)).collect();
+        self.send_frames(connection_id, &frames, deadline).await
+    }
+
+    async fn send_frames(&self, connection_id: &ConnectionId, frames: &[Frame], deadline: Instant) -> Outcome {
         for frame in frames {
             match self.send_frame(connection_id, frame, deadline).await {
                 Outcome::Delivered => {}
@@ -59,13 +62,13 @@ impl Push {
         Outcome::Delivered
     }
 
-    async fn send_frame(&self, connection_id: &ConnectionId, frame: &str, deadline: Instant) -> Outcome {
+    async fn send_frame(&self, connection_id: &ConnectionId, frame: &Frame, deadline: Instant) -> Outcome {
         let mut pause_max = limits::PUSH_PAUSE_FIRST;
         let mut tries = 1;
         loop {
             // The semaphore is never closed: without a permit the push still goes out, unbounded.
             let permit = self.in_flight.acquire().await.ok();
-            let attempt = call::post(&self.client, connection_id, frame).await;
+            let attempt = self.caller.post(connection_id, frame).await;
             drop(permit);
             let (outcome, tries_max) = match attempt {
                 Attempt::Accepted => return Outcome::Delivered,
@@ -87,7 +90,7 @@ impl Push {
         }
     }
 
-    /// Sends the same frames to many connections, each with its own outcome. Whatever is sent at the same time, by this
+    /// Sends the same frames to many connections, each with its own outcome. The frames are copied and hashed once. Whatever is sent at the same time, by this
     /// call and others, at most [`limits::PUSHES_IN_FLIGHT_MAX`] posts are in flight.
     pub async fn send_all(
         &self,
@@ -95,12 +98,11 @@ impl Push {
         frames: Arc<[String]>,
         deadline: Instant,
     ) -> Vec<(ConnectionId, Outcome)> {
-        let sends = connection_ids.into_iter().map(|connection_id| {
-            let frames = Arc::clone(&frames);
-            async move {
-                let outcome = self.send(&connection_id, &frames, deadline).await;
-                (connection_id, outcome)
-            }
+        let frames: Vec<Frame> = frames.iter().map(|text| Frame::new(text)).collect();
+        let frames = frames.as_slice();
+        let sends = connection_ids.into_iter().map(|connection_id| async move {
+            let outcome = self.send_frames(&connection_id, frames, deadline).await;
+            (connection_id, outcome)
         });
         stream::iter(sends).buffer_unordered(limits::PUSHES_IN_FLIGHT_MAX).collect().await
     }
@@ -110,7 +112,7 @@ impl Push {
     /// # Errors
     /// [`NotClosed`] if API Gateway does not do it.
     pub async fn close(&self, connection_id: &ConnectionId) -> Result<(), NotClosed> {
-        match call::delete(&self.client, connection_id).await {
+        match self.caller.delete(connection_id).await {
             Attempt::Accepted | Attempt::Gone => Ok(()),
             Attempt::TooLarge | Attempt::Throttled | Attempt::Unanswered | Attempt::Silent | Attempt::Refused => {
                 Err(NotClosed(connection_id.clone()))
