@@ -28,6 +28,7 @@ use crate::{
 };
 pub(crate) use environment::CREDENTIAL;
 pub(crate) use runtime_api::uuid;
+pub use runtime_api::{FunctionError, RuntimeApi};
 use sandbox::Sandbox;
 
 /// The program that is a function.

@@ -45,6 +45,61 @@ async fn the_projection_is_stored_before_the_subscribers_are_read() {
     assert_eq!(gateway.counted.take().calls, calls);
 }
 
+/// What is stored of the order "o", as a foreign program reads it.
+async fn stored(gateway: &InProcess) -> Value {
+    let projection = gateway.store.projections.get(&order("o")).await.unwrap();
+    json!({"version": projection.version().get(), "fields": projection.fields()})
+}
+
+#[tokio::test]
+async fn the_next_event_is_folded_without_a_read_by_the_process_that_stored_the_one_before() {
+    let gateway = InProcess::start().await;
+    gateway.append("o", 1..=3).await;
+    let steady = ["PutItem order_projections", "Query subscriptions, consistent"];
+    for (batch, is_read) in [(vec![1], true), (vec![2, 3], false), (vec![3], true)] {
+        assert_eq!(gateway.deliver("o", &batch).await, BatchResponse::default());
+        let calls = gateway.counted.take().calls;
+        assert_eq!(calls[0] == "GetItem order_projections, consistent", is_read, "{batch:?}: {calls:?}");
+        assert!(is_read || calls == steady, "{calls:?}");
+    }
+    assert_eq!(stored(&gateway).await["version"], 3);
+}
+
+#[tokio::test]
+async fn what_a_process_remembers_never_goes_over_what_another_stored() {
+    let mended = |version: &str| {
+        let fields = json!({"orderId": {"S": "o"}, "eventName": {"S": "A"}, "mended": {"BOOL": true}});
+        json!({"orderId": {"S": "o"}, "version": {"N": version}, "projection": {"M": fields}, "updatedAt": {"N": "0"}})
+    };
+    let gateway = InProcess::start().await;
+    let (mut browser, _snapshot) = Browser::subscribed(&gateway.websocket_url, "o").await;
+    gateway.append("o", 1..=5).await;
+    assert_eq!(gateway.deliver("o", &[1]).await, BatchResponse::default());
+    // Another projection at the same version, as after a rebuild.
+    gateway.put("order_projections", mended("1"));
+    assert_eq!(gateway.deliver("o", &[2]).await, BatchResponse::default());
+    assert_eq!(
+        (&stored(&gateway).await["fields"]["mended"], &stored(&gateway).await["version"]),
+        (&json!(true), &json!(2))
+    );
+    // Another process went on, and its version comes here again.
+    gateway.put("order_projections", mended("4"));
+    assert_eq!(gateway.deliver("o", &[3]).await, BatchResponse::default());
+    assert_eq!(stored(&gateway).await["version"], 4);
+    for (events, version) in [(vec![1], 1), (vec![2], 2), (vec![3, 4], 4)] {
+        let update = browser.next().await;
+        assert_eq!(versions(&update), (events, version));
+        assert_eq!(update["projection"]["mended"] == true, version > 1, "{update}");
+    }
+    // The table was emptied: the log is folded from its beginning.
+    assert_eq!(gateway.deliver("o", &[5]).await, BatchResponse::default());
+    gateway.delete("order_projections", json!({"orderId": {"S": "o"}}));
+    gateway.append("o", 6..=6).await;
+    assert_eq!(gateway.deliver("o", &[6]).await, BatchResponse::default());
+    let emptied = stored(&gateway).await;
+    assert_eq!((&emptied["version"], &emptied["fields"]["mended"]), (&json!(6), &Value::Null));
+}
+
 #[tokio::test]
 async fn the_subscription_is_recorded_before_the_projection_is_read() {
     let gateway = InProcess::start().await;

@@ -103,6 +103,7 @@ fn after_every_seed_each_browser_has_every_event_once_and_in_order() {
     println!("{report}");
     assert!(wrong.is_empty(), "{} seeds went wrong\n{}", wrong.len(), wrong.first().unwrap());
     assert_eq!(report.lost, 0);
+    assert!(report.folds_unread > 0 && report.folds_stale > 0, "memories were good, and stale");
 }
 
 #[test]

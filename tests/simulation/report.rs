@@ -25,6 +25,9 @@ pub(crate) struct Report {
     /// Pages of subscribers that were handed over and taken, again and again if need be.
     pub(crate) pages: u64,
     pub(crate) faults: BTreeMap<&'static str, u64>,
+    /// Projections that were stored over what the handler remembered, and that were refused because it was stale.
+    pub(crate) folds_unread: u64,
+    pub(crate) folds_stale: u64,
     /// Events of orders that a browser subscribed to and may not see.
     pub(crate) hidden: u64,
     /// Events that a browser should have shown and did not.
@@ -47,6 +50,8 @@ impl Report {
         self.resumes += other.resumes;
         self.connections += other.connections;
         self.pages += other.pages;
+        self.folds_unread += other.folds_unread;
+        self.folds_stale += other.folds_stale;
         self.hidden += other.hidden;
         self.lost += other.lost;
         for (kind, count) in &other.faults {
@@ -58,13 +63,14 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { seeds, steps, events, calls, deliveries, duplicates, gaps, resumes, connections, .. } = self;
-        let Self { pages, hidden, lost, faults, .. } = self;
+        let Self { pages, folds_unread, folds_stale, hidden, lost, faults, .. } = self;
         writeln!(
             f,
             "simulation: {seeds} seeds, {steps} steps, {calls} calls, {connections} connections, {pages} pages"
         )?;
         writeln!(f, "  events appended {events}, delivered to browsers {deliveries}, hidden from others {hidden}")?;
         writeln!(f, "  duplicates dropped {duplicates}, gaps seen {gaps}, resumes because of a gap {resumes}")?;
+        writeln!(f, "  folds without a read {folds_unread}, refused as stale and read {folds_stale}")?;
         let total: u64 = faults.values().sum();
         let kinds: Vec<String> = faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
         writeln!(f, "  faults {total}: {}", kinds.join(", "))?;

@@ -63,7 +63,8 @@ pub(crate) struct World {
     /// Events that no producer has begun to append, or that have to be appended again.
     pub(crate) due: VecDeque<Event>,
     gate: Gate,
-    handler: EventHandler,
+    /// Two processes of the event handler: what one of them remembers, the other may have made stale.
+    handlers: [EventHandler; 2],
     fan_out: FanOut,
     connect: Connect,
     subscribe: Subscribe,
@@ -177,7 +178,7 @@ impl World {
             report,
             transcript: Vec::new(),
             due,
-            handler: EventHandler::with_sdk(&sdk, &var).unwrap(),
+            handlers: std::array::from_fn(|_| EventHandler::with_sdk(&sdk, &var).unwrap()),
             fan_out: FanOut::with_sdk(&sdk, &var).unwrap(),
             connect: Connect::with_sdk(&sdk, &var).unwrap(),
             subscribe: Subscribe::with_sdk(&sdk, &var).unwrap(),
@@ -346,7 +347,8 @@ impl World {
     }
 
     fn invoke(&mut self, from: usize, to: usize, role: Role) -> u64 {
-        let (handler, batch) = (self.handler.clone(), json!({"Records": self.feed.records[from..to]}));
+        let handler = self.handlers[usize::from(self.random.u8(0..4) == 0)].clone();
+        let batch = json!({"Records": self.feed.records[from..to]});
         self.begin(
             role,
             async move { Outcome::Batch(handler.handle(&batch, Instant::now() + INVOCATION_MAX).await.ok()) },

@@ -1,6 +1,7 @@
 //! Folding one order's events into its stored projection.
 //!
-//! Owns: that the projection moves from one version to a later one and by one writer.
+//! Owns: that the projection moves from one version to a later one and by one writer; without a read of the stored one, if
+//! this process stored it.
 //! Must not know: subscribers, connections, messages.
 //! Source: rules 1 and 3 of the guarantee.
 
@@ -50,6 +51,9 @@ impl Orders {
         let delivered: BTreeMap<Version, LoggedEvent> =
             delivered.into_iter().map(|logged| (logged.version, logged)).collect();
         let versions: Vec<Version> = delivered.keys().copied().collect();
+        if let Some(folded) = self.fold_onto_remembered(order_id, &delivered, &versions).await? {
+            return Ok(folded);
+        }
         for _ in 0..limits::FOLD_TRIES_MAX {
             let stored = self.store.projections.get(order_id).await?;
             let before = stored.version();
@@ -64,6 +68,27 @@ impl Orders {
             }
         }
         Err(FoldError::Outrun)
+    }
+
+    /// Folds the next events onto the projection that this process stored last, and stores the outcome if that is still
+    /// what is stored: then all is as if it had been read. `None` if it is not, or if a write would not show it.
+    async fn fold_onto_remembered(
+        &self,
+        order_id: &OrderId,
+        delivered: &BTreeMap<Version, LoggedEvent>,
+        versions: &[Version],
+    ) -> Result<Option<Folded>, FoldError> {
+        let Some(remembered) = self.store.projections.take_remembered(order_id) else { return Ok(None) };
+        let before = remembered.version();
+        let Some(plan) = plan(before, versions).filter(|plan| !plan.read_log && !plan.fold.is_empty()) else {
+            return Ok(None);
+        };
+        let folded = self.evolve(order_id, remembered.clone(), delivered, &plan).await?;
+        match self.store.projections.put_over(order_id, &folded.projection, &remembered).await {
+            Ok(Written::Stored) => Ok(Some(folded)),
+            Ok(Written::Outrun) | Err(PutError::NotStorable(_)) => Ok(None),
+            Err(error @ PutError::Call(_)) => Err(error.into()),
+        }
     }
 
     async fn evolve(

@@ -36,9 +36,11 @@ type Answer = Response<Full<Bytes>>;
 
 /// An error that a function reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct FunctionError {
-    pub(super) error_type: String,
-    pub(super) body: Bytes,
+pub struct FunctionError {
+    /// What kind of error it is.
+    pub error_type: String,
+    /// The error as the function reported it.
+    pub body: Bytes,
 }
 
 impl FunctionError {
@@ -53,7 +55,7 @@ type Reply = Result<Bytes, FunctionError>;
 type Init = Result<(), FunctionError>;
 
 /// A Runtime API on a port of its own; it ends when it is dropped.
-pub(super) struct RuntimeApi {
+pub struct RuntimeApi {
     address: SocketAddr,
     due: mpsc::Sender<Invocation>,
     state: Arc<State>,
@@ -83,7 +85,11 @@ impl Drop for RuntimeApi {
 }
 
 impl RuntimeApi {
-    pub(super) async fn start() -> std::io::Result<Self> {
+    /// Starts one.
+    ///
+    /// # Errors
+    /// The operating system's, if there is no port.
+    pub async fn start() -> std::io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let (due, taken) = mpsc::channel(1);
@@ -106,12 +112,17 @@ impl RuntimeApi {
         Ok(Self { address, due, state, init, accepting })
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
+    /// Where it listens: a function's `AWS_LAMBDA_RUNTIME_API`.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Ends when the process asks for its first invocation, or reports that it cannot come up.
-    pub(super) async fn ready(&mut self) -> Init {
+    ///
+    /// # Errors
+    /// What the process reported.
+    pub async fn ready(&mut self) -> Result<(), FunctionError> {
         match self.init.wait_for(Option::is_some).await {
             Ok(outcome) => outcome.clone().unwrap_or(Ok(())),
             Err(_ended) => Err(FunctionError::ended()),
@@ -124,7 +135,10 @@ impl RuntimeApi {
     }
 
     /// Hands over an invocation and waits for the reply.
-    pub(super) async fn invoke(&self, function: &str, payload: Bytes, time_out: Duration) -> Reply {
+    ///
+    /// # Errors
+    /// What the function reported.
+    pub async fn invoke(&self, function: &str, payload: Bytes, time_out: Duration) -> Result<Bytes, FunctionError> {
         let (reply, replied) = oneshot::channel();
         let request_id = uuid();
         let headers = headers(&request_id, function, time_out);

@@ -46,6 +46,13 @@ pub const APPEND_PAUSE_MAX: Duration = Duration::from_millis(100);
 /// reader for each order, so two handlers meet only while one of them is being replaced.
 pub const FOLD_TRIES_MAX: u32 = 8;
 
+/// Projections that a process remembers after it stored them, so that the next event of an order is folded without a read.
+/// With the bound on each they take 8 MB as stored, of the 256 MB that a function has.
+pub const PROJECTIONS_REMEMBERED_MAX: usize = 512;
+
+/// Largest projection that is remembered, in bytes as it is stored.
+pub const PROJECTION_REMEMBERED_BYTES_MAX: usize = 16 * 1024;
+
 /// Orders of one batch that are folded and pushed at once.
 pub const FOLDS_IN_FLIGHT_MAX: usize = 32;
 

@@ -8,7 +8,7 @@ pub mod connection;
 pub mod event;
 mod json;
 pub mod projection;
-mod size;
+pub(crate) mod size;
 pub mod subscription;
 
 use std::collections::HashMap;

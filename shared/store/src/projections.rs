@@ -1,8 +1,10 @@
 //! The stored projections.
 //!
-//! Owns: that a projection moves forward by one writer at a time.
+//! Owns: that a projection moves forward by one writer at a time; remembering what this process stored last.
 //! Must not know: the log, how to fold.
 //! Source: rule 1 of the guarantee.
+
+mod memory;
 
 use aws_sdk_dynamodb::{Client, error::SdkError, operation::put_item::PutItemError, types::AttributeValue};
 use domain::{OrderId, Projection, Version};
@@ -12,12 +14,14 @@ use crate::{
     error::CallError,
     item::{self, BrokenItem, Item, NotStorable},
 };
+use memory::Memory;
 
 /// The table `order_projections`.
 #[derive(Clone, Debug)]
 pub struct Projections {
     client: Client,
     table: TableName,
+    memory: Memory,
 }
 
 /// What became of a write.
@@ -55,7 +59,7 @@ impl Projections {
     /// The projections in this table.
     #[must_use]
     pub fn new(client: Client, table: TableName) -> Self {
-        Self { client, table }
+        Self { client, table, memory: Memory::default() }
     }
 
     /// An order's projection; the empty one at [`Version::NONE`] if none is stored. A strongly consistent read.
@@ -72,21 +76,64 @@ impl Projections {
         }
     }
 
+    /// What this process stored last of an order, if it remembers. Another process may have stored something else since:
+    /// it is good for [`Self::put_over`] alone, which finds that out. It is given out once.
+    #[must_use]
+    pub fn take_remembered(&self, order_id: &OrderId) -> Option<Projection> {
+        self.memory.take(order_id)
+    }
+
     /// Stores a projection in the place of the one at `before`.
     ///
     /// # Errors
     /// [`PutError`] if DynamoDB cannot hold the projection or does not answer.
     pub async fn put(&self, order_id: &OrderId, projection: &Projection, before: Version) -> Result<Written, PutError> {
+        self.put_if(order_id, projection, before, None).await
+    }
+
+    /// Stores a projection in the place of exactly this one: not of another at the same version either, which is there
+    /// when an order was rebuilt.
+    ///
+    /// # Errors
+    /// [`PutError`] if DynamoDB cannot hold the projection or does not answer.
+    pub async fn put_over(
+        &self,
+        order_id: &OrderId,
+        projection: &Projection,
+        before: &Projection,
+    ) -> Result<Written, PutError> {
+        let fields = item::projection::to_attribute(before).map_err(PutError::NotStorable)?;
+        self.put_if(order_id, projection, before.version(), Some(fields)).await
+    }
+
+    async fn put_if(
+        &self,
+        order_id: &OrderId,
+        projection: &Projection,
+        before: Version,
+        fields_before: Option<AttributeValue>,
+    ) -> Result<Written, PutError> {
         let item = item::projection::to_item(order_id, projection, clock::now_ms()).map_err(PutError::NotStorable)?;
-        let put = self.client.put_item().table_name(self.table.as_str()).set_item(Some(item));
-        let put = if before == Version::NONE {
-            put.condition_expression("attribute_not_exists(orderId)")
-        } else {
-            put.condition_expression("version = :before")
-                .expression_attribute_values(":before", AttributeValue::N(before.to_string()))
+        let bytes = item::size::bytes(&item);
+        let mut put = self.client.put_item().table_name(self.table.as_str()).set_item(Some(item));
+        let condition = match (before, &fields_before) {
+            (Version::NONE, _) => "attribute_not_exists(orderId)",
+            (_, None) => "version = :before",
+            (_, Some(_)) => "version = :before AND #projection = :projection",
         };
-        match put.send().await {
-            Ok(_) => Ok(Written::Stored),
+        if before != Version::NONE {
+            put = put.expression_attribute_values(":before", AttributeValue::N(before.to_string()));
+        }
+        if let Some(fields) = fields_before.filter(|_| before != Version::NONE) {
+            put = put
+                .expression_attribute_names("#projection", "projection")
+                .expression_attribute_values(":projection", fields);
+        }
+        match put.condition_expression(condition).send().await {
+            Ok(_) => {
+                self.memory.put(order_id, projection, bytes);
+                Ok(Written::Stored)
+            }
             Err(error) if is_condition_failed(&error) => Ok(Written::Outrun),
             Err(error) => Err(CallError::new("PutItem", &self.table, error).into()),
         }
@@ -113,7 +160,7 @@ impl ProjectionScan {
     /// [`CallError`] if DynamoDB does not answer.
     pub async fn next_page(&mut self) -> Result<Option<Vec<Result<(OrderId, Projection), BrokenItem>>>, CallError> {
         let Some(start_key) = self.next_page.take() else { return Ok(None) };
-        let Projections { client, table } = &self.projections;
+        let Projections { client, table, .. } = &self.projections;
         let scan = client.scan().table_name(table.as_str()).consistent_read(true).set_exclusive_start_key(start_key);
         let page = scan.send().await.map_err(|error| CallError::new("Scan", table, error))?;
         let projections = page.items().iter().map(item::projection::from_item).collect();

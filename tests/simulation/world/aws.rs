@@ -44,12 +44,18 @@ impl World {
     fn operate(&mut self, call: Call, fate: Fate, operation: &str, request: &Value) {
         let (database, pages, random) = (&self.database, &mut self.pages, &mut self.random);
         let is_faulty = self.kinds.operations;
-        let mut serve = || match operation {
-            "SendMessageBatch" => {
+        // The condition on the projection itself is that of a fold without a read.
+        let is_unread = operation == "PutItem" && request["ExpressionAttributeValues"][":projection"].is_object();
+        let (mut refused, mut stored) = (0, 0);
+        let mut serve = || {
+            if operation == "SendMessageBatch" {
                 let answer = pages.send(request, || !is_faulty || random.u8(0..4) > 0);
-                (200, answer.to_string().into_bytes())
+                return (200, answer.to_string().into_bytes());
             }
-            _ => dynamodb::serve(database, operation, request),
+            let (status, body) = dynamodb::serve(database, operation, request);
+            refused += u64::from(is_unread && status == 400);
+            stored += u64::from(is_unread && status == 200);
+            (status, body)
         };
         match fate {
             Fate::Served | Fate::Lost => {
@@ -68,6 +74,8 @@ impl World {
                 self.spoil(call, fate, "com.amazonaws.dynamodb.v20120810#InternalServerError");
             }
         }
+        self.report.folds_unread += stored;
+        self.report.folds_stale += refused;
     }
 
     /// Keeps a call from its answer.

@@ -17,9 +17,17 @@ pub fn to_item(order_id: &OrderId, projection: &Projection, updated_at_ms: i64) 
     size::checked(Item::from([
         ("orderId".to_owned(), AttributeValue::S(order_id.as_str().to_owned())),
         ("version".to_owned(), AttributeValue::N(projection.version().to_string())),
-        ("projection".to_owned(), json::to_map(projection.fields())?),
+        ("projection".to_owned(), to_attribute(projection)?),
         ("updatedAt".to_owned(), AttributeValue::N(updated_at_ms.to_string())),
     ]))
+}
+
+/// The attribute `projection` of its item.
+///
+/// # Errors
+/// [`NotStorable`] says which of DynamoDB's limits the projection passes.
+pub fn to_attribute(projection: &Projection) -> Result<AttributeValue, NotStorable> {
+    json::to_map(projection.fields())
 }
 
 /// The projection of an item.

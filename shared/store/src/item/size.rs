@@ -20,11 +20,18 @@ pub(super) fn checked(item: Item) -> Result<Item, NotStorable> {
 
 /// The same for a table with a local secondary index: the item's entry there, with these attributes, counts too.
 pub(super) fn checked_with_index(item: Item, index: &[&str]) -> Result<Item, NotStorable> {
-    let attribute_bytes = |name: &str, value: &AttributeValue| name.len() + value_bytes(value);
-    let own: usize = item.iter().map(|(name, value)| attribute_bytes(name, value)).sum();
     let entry: usize = index.iter().filter_map(|name| Some(attribute_bytes(name, item.get(*name)?))).sum();
-    let bytes = own + entry;
+    let bytes = bytes(&item) + entry;
     if bytes > ITEM_BYTES_MAX { Err(NotStorable::TooLarge { bytes }) } else { Ok(item) }
+}
+
+/// An item's own size.
+pub(crate) fn bytes(item: &Item) -> usize {
+    item.iter().map(|(name, value)| attribute_bytes(name, value)).sum()
+}
+
+fn attribute_bytes(name: &str, value: &AttributeValue) -> usize {
+    name.len() + value_bytes(value)
 }
 
 fn value_bytes(value: &AttributeValue) -> usize {

@@ -1,0 +1,80 @@
+//! The projections that this process stored last.
+//!
+//! Owns: how many there are, and that each is given out once.
+//! Must not know: whether they are still what is stored; whoever takes one writes over exactly it.
+//! Source: a function's process serves the same orders again and again.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use domain::{
+    OrderId, Projection,
+    limits::{PROJECTION_REMEMBERED_BYTES_MAX, PROJECTIONS_REMEMBERED_MAX},
+};
+
+/// Projections by their orders, the one that was stored last first. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Memory(Arc<Mutex<VecDeque<(OrderId, Projection)>>>);
+
+impl Memory {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(OrderId, Projection)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives an order's projection out, and has it no more.
+    pub(super) fn take(&self, order_id: &OrderId) -> Option<Projection> {
+        let mut remembered = self.lock();
+        let place = remembered.iter().position(|(remembered, _)| remembered == order_id)?;
+        remembered.remove(place).map(|(_, projection)| projection)
+    }
+
+    /// Remembers what was stored in so many bytes, in the place of what was remembered of its order.
+    pub(super) fn put(&self, order_id: &OrderId, projection: &Projection, bytes: usize) {
+        self.take(order_id);
+        if bytes <= PROJECTION_REMEMBERED_BYTES_MAX {
+            let mut remembered = self.lock();
+            remembered.truncate(PROJECTIONS_REMEMBERED_MAX - 1);
+            remembered.push_front((order_id.clone(), projection.clone()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{Fields, Version};
+
+    use super::*;
+
+    fn order(number: usize) -> OrderId {
+        OrderId::new(number.to_string()).unwrap()
+    }
+
+    fn projection(version: u64) -> Projection {
+        Projection::stored(Version::new(version), Fields::default())
+    }
+
+    #[test]
+    fn what_was_stored_last_is_given_out_once() {
+        let memory = Memory::default();
+        memory.put(&order(1), &projection(1), 100);
+        memory.put(&order(2), &projection(1), 100);
+        memory.put(&order(1), &projection(2), 100);
+        assert_eq!(memory.take(&order(1)), Some(projection(2)));
+        assert_eq!(memory.take(&order(1)), None);
+        assert_eq!(memory.take(&order(2)), Some(projection(1)));
+    }
+
+    #[test]
+    fn the_oldest_and_the_largest_are_forgotten() {
+        let memory = Memory::default();
+        for number in 0..=PROJECTIONS_REMEMBERED_MAX {
+            memory.put(&order(number), &projection(1), PROJECTION_REMEMBERED_BYTES_MAX);
+        }
+        assert_eq!(memory.take(&order(0)), None);
+        assert_eq!(memory.take(&order(1)), Some(projection(1)));
+        memory.put(&order(2), &projection(2), PROJECTION_REMEMBERED_BYTES_MAX + 1);
+        assert_eq!(memory.take(&order(2)), None, "not the one before either");
+    }
+}
