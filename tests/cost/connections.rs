@@ -1,4 +1,4 @@
-//! An `@connections` that takes every post, and counts.
+//! An `@connections` that takes every post, and counts; and the queue of pages beside it.
 
 use std::{
     convert::Infallible,
@@ -10,39 +10,60 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
+use local::{
+    application::Queue,
+    queue::{self, Queues},
+};
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+const PAGE_QUEUE: &str = "pages";
+
 pub(crate) struct Connections {
-    pub(crate) url: String,
+    /// The address of both, without the stage.
+    pub(crate) origin: String,
     posts: Arc<AtomicU64>,
+    queues: Arc<Queues>,
 }
 
 impl Connections {
     /// Starts one; it ends with the test's runtime.
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let url = format!("http://{}/local", listener.local_addr().unwrap());
+        let origin = format!("http://{}", listener.local_addr().unwrap());
         let posts = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&posts);
+        let queues = Arc::new(Queues::open(None, [(PAGE_QUEUE.to_owned(), Queue::default())]).unwrap());
+        let shared = (Arc::clone(&posts), Arc::clone(&queues));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let counted = Arc::clone(&counted);
+                let shared = shared.clone();
                 let answer = service_fn(move |request: Request<Incoming>| {
-                    let counted = Arc::clone(&counted);
+                    let (counted, queues) = shared.clone();
                     async move {
-                        assert_eq!(request.method(), Method::POST, "nothing is closed");
-                        request.into_body().collect().await.unwrap();
+                        let (head, body) = request.into_parts();
+                        let body = body.collect().await.unwrap().to_bytes();
+                        if let Some(answer) = queue::answer(&head.headers, &body, &queues) {
+                            return Ok(answer.await);
+                        }
+                        assert_eq!(head.method, Method::POST, "nothing is closed");
                         counted.fetch_add(1, Ordering::Relaxed);
-                        Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
+                        Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
                     }
                 });
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
             }
         });
-        Self { url, posts }
+        Self { origin, posts, queues }
+    }
+
+    /// The pages that were handed over since the last time, as the fan-out is invoked with them, one at a time.
+    pub(crate) fn take_pages(&self) -> Vec<Value> {
+        let pages = self.queues.messages(PAGE_QUEUE).unwrap();
+        self.queues.delete(PAGE_QUEUE, |_page| true).unwrap();
+        pages.iter().map(|page| json!({"Records": [{"messageId": page.message_id, "body": page.body}]})).collect()
     }
 
     /// Posts since the last time.
