@@ -14,6 +14,7 @@ mod power_cut;
 mod restart;
 mod security;
 mod tail;
+mod telemetry;
 mod up;
 
 use serde_json::Value;

@@ -206,6 +206,13 @@ pub fn echo() -> PathBuf {
     built("examples/echo")
 }
 
+/// The program of a function, as it is deployed.
+#[must_use]
+pub fn function(name: &str) -> PathBuf {
+    build(&["-p", name]);
+    built(name)
+}
+
 fn build(what: &[&str]) {
     // A benchmark runs what is optimized, as it is itself.
     let profile: &[&str] = if cfg!(debug_assertions) { &[] } else { &["--release"] };

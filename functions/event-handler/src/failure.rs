@@ -6,6 +6,7 @@
 
 use failures::Failure;
 use store::{event_log::ReadError, projections::GetError, projections::PutError};
+use telemetry::measure::Count;
 
 use crate::{BatchItemFailure, EventHandler, FanOutError, FoldError, OrderError};
 
@@ -40,6 +41,7 @@ impl EventHandler {
     /// Sends a failure to the failure queue, so that its record counts as done; if the queue does not take it, the record
     /// has to come again.
     pub(crate) async fn set_aside(&self, failure: Failure, sequence_number: String) -> Option<BatchItemFailure> {
+        Count::Poison.add(1);
         match &failure {
             Failure::Poison { key, reason, .. } => tracing::error!(key, reason, "poison: a record is no event"),
             Failure::NotFolded { order_id, first_version, last_version, reason } => {

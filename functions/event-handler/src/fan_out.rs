@@ -7,6 +7,7 @@
 use delivery::{DeliveryError, Folded};
 use domain::{ConnectionId, OrderId, fan_out::Page};
 use store::subscriptions::ListError;
+use telemetry::measure;
 use tokio::time::Instant;
 
 use crate::{NotHandedOver, Orders};
@@ -37,9 +38,13 @@ impl Orders {
         let subscriptions = &self.store.subscriptions;
         let (first, end) = subscriptions.first_of_order(order_id, self.page_subscribers_max()).await?;
         match (end, &self.pages) {
-            (None, _) => self.delivery.deliver(order_id, folded, first, deadline).await?,
+            (None, _) => {
+                measure::fan_out(first.len());
+                self.delivery.deliver(order_id, folded, first, deadline).await?;
+            }
             (Some(end), Some(pages)) => {
                 let subscribers = pages.hand_over(order_id, folded, subscriptions, end).await?;
+                measure::fan_out(subscribers);
                 let version = folded.projection.version().get();
                 tracing::info!(order_id = order_id.as_str(), version, subscribers, "handed over in pages");
             }

@@ -12,8 +12,10 @@ use domain::{LoggedEvent, OrderId, Projection, Version, limits};
 use store::{
     Written,
     event_log::ReadError,
+    now_ms,
     projections::{GetError, PutError},
 };
+use telemetry::measure::Count;
 
 use crate::{
     Orders,
@@ -48,22 +50,39 @@ pub enum FoldError {
 impl Orders {
     /// Folds the delivered events and whatever of the log is missing before them, and stores the projection.
     pub(crate) async fn fold(&self, order_id: &OrderId, delivered: Vec<LoggedEvent>) -> Result<Folded, FoldError> {
+        let delivered_at_ms = now_ms();
         let delivered: BTreeMap<Version, LoggedEvent> =
             delivered.into_iter().map(|logged| (logged.version, logged)).collect();
         let versions: Vec<Version> = delivered.keys().copied().collect();
-        if let Some(folded) = self.fold_onto_remembered(order_id, &delivered, &versions).await? {
-            return Ok(folded);
-        }
+        let (before, mut folded) = match self.fold_onto_remembered(order_id, &delivered, &versions).await? {
+            Some(folded) => folded,
+            None => self.fold_onto_stored(order_id, &delivered, &versions).await?,
+        };
+        Count::Redeliveries.add(versions.iter().filter(|version| **version <= before).count());
+        let new = folded.projection.version().get().saturating_sub(before.get());
+        Count::EventsFolded.add(usize::try_from(new).unwrap_or(usize::MAX));
+        folded.steps = vec![("change feed", delivered_at_ms), ("fold", now_ms())];
+        Ok(folded)
+    }
+
+    /// Reads the stored projection, folds onto it and stores the outcome, as often as another writer is first. The answer
+    /// has the version that was stored before.
+    async fn fold_onto_stored(
+        &self,
+        order_id: &OrderId,
+        delivered: &BTreeMap<Version, LoggedEvent>,
+        versions: &[Version],
+    ) -> Result<(Version, Folded), FoldError> {
         for _ in 0..limits::FOLD_TRIES_MAX {
             let stored = self.store.projections.get(order_id).await?;
             let before = stored.version();
-            let Some(plan) = plan(before, &versions) else { break };
-            let folded = self.evolve(order_id, stored, &delivered, &plan).await?;
+            let Some(plan) = plan(before, versions) else { break };
+            let folded = self.evolve(order_id, stored, delivered, &plan).await?;
             if folded.projection.version() == before {
-                return Ok(folded);
+                return Ok((before, folded));
             }
             match self.store.projections.put(order_id, &folded.projection, before).await? {
-                Written::Stored => return Ok(folded),
+                Written::Stored => return Ok((before, folded)),
                 Written::Outrun => tracing::info!(order_id = order_id.as_str(), "another writer was first"),
             }
         }
@@ -77,7 +96,7 @@ impl Orders {
         order_id: &OrderId,
         delivered: &BTreeMap<Version, LoggedEvent>,
         versions: &[Version],
-    ) -> Result<Option<Folded>, FoldError> {
+    ) -> Result<Option<(Version, Folded)>, FoldError> {
         let Some(remembered) = self.store.projections.take_remembered(order_id) else { return Ok(None) };
         let before = remembered.version();
         let Some(plan) = plan(before, versions).filter(|plan| !plan.read_log && !plan.fold.is_empty()) else {
@@ -85,7 +104,7 @@ impl Orders {
         };
         let folded = self.evolve(order_id, remembered.clone(), delivered, &plan).await?;
         match self.store.projections.put_over(order_id, &folded.projection, &remembered).await {
-            Ok(Written::Stored) => Ok(Some(folded)),
+            Ok(Written::Stored) => Ok(Some((before, folded))),
             Ok(Written::Outrun) | Err(PutError::NotStorable(_)) => Ok(None),
             Err(error @ PutError::Call(_)) => Err(error.into()),
         }
@@ -125,6 +144,6 @@ impl Orders {
         if projection.version() < due {
             return Err(FoldError::LogTooShort { at: projection.version(), due });
         }
-        Ok(Folded { projection, events, before })
+        Ok(Folded { projection, events, before, steps: Vec::new() })
     }
 }

@@ -25,6 +25,7 @@ use store::{
     BrokenItem, SdkConfig, aws,
     change_feed::{self, UnreadableBatch},
 };
+use telemetry::measure;
 use tokio::time::Instant;
 
 pub use fan_out::FanOutError;
@@ -80,7 +81,9 @@ pub async fn run(var: impl Fn(&str) -> Option<String>) -> Result<(), lambda_runt
     let handler = &handler;
     let serve = async |event: LambdaEvent<Value>| {
         let deadline = deadline::from_epoch_ms(event.context.deadline);
-        Box::pin(handler.handle(&event.payload, deadline)).await.map_err(lambda_runtime::Error::from)
+        let response = Box::pin(handler.handle(&event.payload, deadline)).await;
+        measure::flush();
+        response.map_err(lambda_runtime::Error::from)
     };
     lambda_runtime::run(service_fn(serve)).await
 }

@@ -37,7 +37,7 @@ impl Orders {
     /// # Errors
     /// The variable that is missing or wrong.
     pub fn with_sdk(sdk: &SdkConfig, var: &impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
-        let delivery = Delivery::with_sdk(sdk, var)?;
+        let delivery = Delivery::with_sdk("event-handler", sdk, var)?;
         Ok(Self { store: delivery.store().clone(), delivery, pages: None })
     }
 

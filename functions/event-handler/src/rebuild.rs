@@ -64,6 +64,6 @@ impl Orders {
         if events.last().is_some_and(|last| last.version != projection.version()) {
             events.clear();
         }
-        Ok(Folded { projection, events, before })
+        Ok(Folded { projection, events, before, steps: Vec::new() })
     }
 }

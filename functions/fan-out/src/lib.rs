@@ -9,6 +9,7 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use push::deadline;
 use serde::{Deserialize, Serialize};
 use store::{SdkConfig, aws, subscriptions::ListError};
+use telemetry::measure;
 use tokio::time::Instant;
 
 /// What the function works with.
@@ -77,7 +78,9 @@ pub async fn run(var: impl Fn(&str) -> Option<String>) -> Result<(), lambda_runt
     let fan_out = &fan_out;
     let serve = async |event: LambdaEvent<Batch>| {
         let deadline = deadline::from_epoch_ms(event.context.deadline);
-        Ok::<_, lambda_runtime::Error>(Box::pin(fan_out.handle(event.payload, deadline)).await)
+        let response = Box::pin(fan_out.handle(event.payload, deadline)).await;
+        measure::flush();
+        Ok::<_, lambda_runtime::Error>(response)
     };
     lambda_runtime::run(service_fn(serve)).await
 }
@@ -96,7 +99,7 @@ impl FanOut {
     /// # Errors
     /// The variable that is missing or wrong.
     pub fn with_sdk(sdk: &SdkConfig, var: &impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
-        Ok(Self { delivery: Delivery::with_sdk(sdk, var)? })
+        Ok(Self { delivery: Delivery::with_sdk("fan-out", sdk, var)? })
     }
 
     /// Pushes to each page of a batch. A page that failed is reported and comes again, to those who have it already too:

@@ -4,6 +4,8 @@
 //! Must not know: where the update comes from, whether these are all subscribers.
 //! Source: rule 4 of the guarantee; the decisions themselves are `domain::fan_out`.
 
+use std::time::Duration;
+
 use domain::{
     ConnectionId, OrderId, Subscription,
     fan_out::{self, Audience, Outcome},
@@ -11,6 +13,10 @@ use domain::{
 use futures_util::{StreamExt, stream};
 use protocol::{ErrorCode, ErrorMessage, Message, Update};
 use store::{Store, now_ms};
+use telemetry::{
+    measure::{self, Count},
+    trace::Segment,
+};
 use tokio::time::Instant;
 
 use crate::{Delivery, Folded, OwnerBefore, folded::owner_as_of};
@@ -52,6 +58,8 @@ impl Delivery {
         let pushed = shown.len();
         let update = Update::redacted(order_id.clone(), &folded.events, &folded.projection, &self.redaction);
         let mut outcomes = self.push_to(shown, &Message::Update(update), deadline).await;
+        self.follow(order_id, folded);
+        count(&outcomes);
         outcomes.extend(self.tell_lost(order_id, lost, deadline).await);
         let settlement = fan_out::settle(outcomes);
         let (gone, closed) = (settlement.forget.len(), settlement.close.len() + expired.len());
@@ -60,6 +68,20 @@ impl Delivery {
         self.forget_all(settlement.forget.into_iter().chain(expired)).await;
         self.close_all(&settlement.close).await?;
         if settlement.retry { Err(DeliveryError::General) } else { Ok(()) }
+    }
+
+    /// Says how long the update took, and tells its trace if it has one.
+    fn follow(&self, order_id: &OrderId, Folded { projection, events, steps, .. }: &Folded) {
+        let pushed_at_ms = now_ms();
+        let Some(appended_at_ms) = events.iter().find_map(|logged| logged.origin.appended_at_ms) else { return };
+        let lag_ms = pushed_at_ms.saturating_sub(appended_at_ms);
+        measure::lag(Duration::from_millis(u64::try_from(lag_ms).unwrap_or_default()));
+        let Some(trace_id) = events.iter().find_map(|logged| logged.origin.trace_id.as_ref()) else { return };
+        let version = projection.version().get();
+        tracing::info!(order_id = order_id.as_str(), version, trace_id = trace_id.as_str(), lag_ms, "traced");
+        let steps = steps.iter().copied().chain([("push", pushed_at_ms)]).collect();
+        let (trace_id, order_id) = (trace_id.as_str(), order_id.as_str());
+        self.daemon.send(self.function, &Segment { trace_id, order_id, version, steps, begun_at_ms: appended_at_ms });
     }
 
     async fn audience(&self, order_id: &OrderId, folded: &Folded, subscriptions: Vec<Subscription>) -> Audience {
@@ -131,6 +153,15 @@ impl Delivery {
         let open = closes.filter(|closed| std::future::ready(closed.is_err())).count().await;
         if open == 0 { Ok(()) } else { Err(DeliveryError::NotClosed(open)) }
     }
+}
+
+/// Counts what became of an update's pushes.
+fn count(outcomes: &[(ConnectionId, Outcome)]) {
+    let of = |is_meant: fn(Outcome) -> bool| outcomes.iter().filter(|(_, outcome)| is_meant(*outcome)).count();
+    Count::UpdatesPushed.add(of(|outcome| outcome == Outcome::Delivered));
+    Count::ConnectionsGone.add(of(|outcome| outcome == Outcome::Gone));
+    let is_failed = |outcome| matches!(outcome, Outcome::TooLarge | Outcome::Throttled | Outcome::Failed);
+    Count::PushesFailed.add(of(is_failed));
 }
 
 fn ids(subscriptions: Vec<Subscription>) -> Vec<ConnectionId> {

@@ -5,7 +5,7 @@
 //! Source: rule 3 of the guarantee: what is pushed runs to the projection that is stored.
 
 use domain::{LoggedEvent, OrderId, Projection, Version, limits};
-use store::{event_log::ReadError, projections::GetError};
+use store::{event_log::ReadError, now_ms, projections::GetError};
 
 use crate::{Delivery, Handover};
 
@@ -18,6 +18,8 @@ pub struct Folded {
     pub events: Vec<LoggedEvent>,
     /// Whose order it was before.
     pub before: OwnerBefore,
+    /// The way until here: what was done, and when it ended, in milliseconds since 1970.
+    pub steps: Vec<(&'static str, i64)>,
 }
 
 /// Whose order it was before the events that are pushed.
@@ -55,6 +57,7 @@ impl Delivery {
     /// # Errors
     /// [`ReadFoldedError`] if one of them was not read.
     pub async fn read(&self, handover: &Handover) -> Result<Folded, ReadFoldedError> {
+        let taken_at_ms = now_ms();
         let projection = self.store.projections.get(&handover.order_id).await?;
         let (at, due) = (projection.version(), handover.version);
         if at < due {
@@ -62,11 +65,12 @@ impl Delivery {
         }
         let before = handover.before.clone();
         let too_long = |first: &Version| *first < at && at > first.plus(limits::PUSHED_RUN_EVENTS_MAX - 1);
-        let Some(first) = handover.first.filter(|first| !too_long(first)) else {
-            return Ok(Folded { projection, events: Vec::new(), before });
+        let events = match handover.first.filter(|first| !too_long(first)) {
+            Some(first) => self.store.event_log.range(&handover.order_id, first..=at).await?,
+            None => Vec::new(),
         };
-        let events = self.store.event_log.range(&handover.order_id, first..=at).await?;
-        Ok(Folded { projection, events, before })
+        let steps = vec![("change feed, fold and queue", taken_at_ms), ("read", now_ms())];
+        Ok(Folded { projection, events, before, steps })
     }
 }
 

@@ -8,9 +8,12 @@ mod deliver;
 mod folded;
 mod handover;
 
+use std::sync::Arc;
+
 use domain::Redaction;
 use push::{ManagementEndpoint, Push};
 use store::{SdkConfig, Store};
+use telemetry::trace::Daemon;
 
 pub use deliver::DeliveryError;
 pub use folded::{Folded, OwnerBefore, ReadFoldedError};
@@ -22,18 +25,27 @@ pub struct Delivery {
     store: Store,
     push: Push,
     redaction: Redaction,
+    /// In whose name an update's trace is told.
+    function: &'static str,
+    daemon: Arc<Daemon>,
 }
 
 impl Delivery {
-    /// Reads the environment, but for what `sdk` has.
+    /// Reads the environment, but for what `sdk` has; `function` is who delivers.
     ///
     /// # Errors
     /// The variable that is missing or wrong.
-    pub fn with_sdk(sdk: &SdkConfig, var: &impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
+    pub fn with_sdk(
+        function: &'static str,
+        sdk: &SdkConfig,
+        var: &impl Fn(&str) -> Option<String>,
+    ) -> anyhow::Result<Self> {
         Ok(Self {
             store: Store::from_vars(sdk, var)?,
             push: Push::new(sdk, &ManagementEndpoint::from_vars(var)?),
             redaction: Redaction::from_vars(var),
+            function,
+            daemon: Arc::new(Daemon::from_vars(var)),
         })
     }
 

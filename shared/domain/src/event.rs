@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::{Fields, OrderId, order_id::InvalidOrderId};
+use crate::{Fields, OrderId, Origin, order_id::InvalidOrderId};
 
 /// An event's place in its order's log: 1, 2, 3, … without gaps. [`Version::NONE`] is the empty log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -164,6 +164,8 @@ pub struct LoggedEvent {
     pub version: Version,
     /// The event.
     pub event: Event,
+    /// Where its way began.
+    pub origin: Origin,
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub mod fan_out;
 pub mod fold;
 pub mod limits;
 pub mod order_id;
+pub mod origin;
 pub mod principal;
 pub mod projection;
 pub mod redaction;
@@ -17,6 +18,7 @@ mod variable;
 
 pub use event::{Event, EventData, EventRef, LoggedEvent, Version};
 pub use order_id::OrderId;
+pub use origin::{Origin, TraceId};
 pub use principal::{Anonymous, Identity, Principal, PrincipalId};
 pub use projection::Projection;
 pub use redaction::{Redacted, Redaction};

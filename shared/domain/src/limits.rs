@@ -39,6 +39,9 @@ pub const NESTING_LEVELS_MAX: usize = 32;
 /// appenders need at most `n` rounds; 200 covers far more producers than one order ever has.
 pub const APPEND_TRIES_MAX: u32 = 200;
 
+/// Of the events that are appended, one in this many has a trace. Source: X-Ray's own default is 5 in 100.
+pub const TRACED_ONE_IN: u32 = 20;
+
 /// Longest pause between two tries of an append, before jitter.
 pub const APPEND_PAUSE_MAX: Duration = Duration::from_millis(100);
 

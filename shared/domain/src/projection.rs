@@ -56,12 +56,12 @@ impl Projection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Event, EventData, EventRef};
+    use crate::{Event, EventData, EventRef, Origin};
 
     fn logged(version: u64, json: &str) -> LoggedEvent {
         let data = EventData::new(serde_json::from_str(json).unwrap()).unwrap();
         let event = Event { event_ref: EventRef::parse(&version.to_string()).unwrap(), ts_us: 0, data };
-        LoggedEvent { version: Version::new(version), event }
+        LoggedEvent { version: Version::new(version), event, origin: Origin::default() }
     }
 
     #[test]

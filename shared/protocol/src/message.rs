@@ -72,7 +72,7 @@ impl Update {
 
 impl SentEvent {
     fn redacted(logged: &LoggedEvent, redaction: &Redaction) -> Self {
-        let LoggedEvent { version, event } = logged;
+        let LoggedEvent { version, event, origin: _ } = logged;
         let data = redaction.apply(event.data.fields());
         Self { version: *version, event_ref: event.event_ref, ts_us: event.ts_us, data }
     }

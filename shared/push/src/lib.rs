@@ -18,6 +18,7 @@ use call::{Attempt, Caller};
 use domain::{ConnectionId, fan_out::Outcome, limits};
 use frame::Frame;
 use futures_util::{StreamExt, stream};
+use telemetry::measure::Count;
 use tokio::{sync::Semaphore, time::Instant};
 
 pub use endpoint::{ManagementEndpoint, MissingEndpoint};
@@ -84,14 +85,15 @@ impl Push {
             if tries >= tries_max || next_answer_by > deadline {
                 return outcome;
             }
+            Count::PushesRetried.add(1);
             tokio::time::sleep(pause).await;
             pause_max *= 2;
             tries += 1;
         }
     }
 
-    /// Sends the same frames to many connections, each with its own outcome. The frames are copied and hashed once. Whatever is sent at the same time, by this
-    /// call and others, at most [`limits::PUSHES_IN_FLIGHT_MAX`] posts are in flight.
+    /// Sends the same frames to many connections, each with its own outcome. The frames are copied and hashed once. Whatever
+    /// is sent at the same time, by this call and others, at most [`limits::PUSHES_IN_FLIGHT_MAX`] posts are in flight.
     pub async fn send_all(
         &self,
         connection_ids: Vec<ConnectionId>,

@@ -10,10 +10,11 @@ use aws_sdk_dynamodb::{
     Client, error::SdkError, operation::put_item::PutItemError, operation::query::builders::QueryFluentBuilder,
     types::AttributeValue,
 };
-use domain::{Event, EventRef, LoggedEvent, OrderId, Version, limits};
+use domain::{Event, EventRef, LoggedEvent, OrderId, Origin, TraceId, Version, limits};
 
 use crate::{
     TableName,
+    clock::now_ms,
     error::CallError,
     item::{self, BrokenItem, Item, NotStorable},
 };
@@ -80,7 +81,18 @@ pub enum ReadError {
 /// # Errors
 /// [`NotStorable`] says which of DynamoDB's limits the event passes.
 pub fn check(event: &Event) -> Result<(), NotStorable> {
-    item::event::to_item(event, Version::new(u64::MAX)).map(|_item| ())
+    // As large as it can become: whether an event fits does not hang on chance.
+    let origin = Origin { appended_at_ms: Some(i64::MAX), trace_id: Some(TraceId::new(0, 0)) };
+    let largest = LoggedEvent { version: Version::new(u64::MAX), event: event.clone(), origin };
+    item::event::to_item(&largest).map(|_item| ())
+}
+
+/// That an event is appended now; one in so many has a trace.
+fn origin() -> Origin {
+    let now_ms = now_ms();
+    let is_traced = fastrand::u32(0..limits::TRACED_ONE_IN) == 0;
+    let trace_id = is_traced.then(|| TraceId::new(now_ms, fastrand::u128(..)));
+    Origin { appended_at_ms: Some(now_ms), trace_id }
 }
 
 impl EventLog {
@@ -121,7 +133,8 @@ impl EventLog {
 
     /// Writes an event at a version that no event has yet; `false` if one has.
     async fn put(&self, event: &Event, version: Version) -> Result<bool, AppendError> {
-        let item = item::event::to_item(event, version).map_err(AppendError::NotStorable)?;
+        let logged = LoggedEvent { version, event: event.clone(), origin: origin() };
+        let item = item::event::to_item(&logged).map_err(AppendError::NotStorable)?;
         let put = self.client.put_item().table_name(self.table.as_str()).set_item(Some(item));
         match put.condition_expression("attribute_not_exists(orderId)").send().await {
             Ok(_) => Ok(true),

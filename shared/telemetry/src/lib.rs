@@ -5,6 +5,9 @@
 //! Must not know: what happens; whoever does it says so.
 //! Source: docs/security.md, "Logs".
 
+pub mod measure;
+pub mod trace;
+
 use std::io::IsTerminal;
 
 use tracing::{Level, Metadata, Subscriber};

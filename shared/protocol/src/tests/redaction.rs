@@ -4,7 +4,7 @@
 //! Must not know: how redaction is done.
 //! Source: "Who may see what" of the design: redacted fields are in nothing that is sent to a browser.
 
-use domain::{Event, EventData, EventRef, Fields, LoggedEvent, OrderId, Projection, Redaction, Version};
+use domain::{Event, EventData, EventRef, Fields, LoggedEvent, OrderId, Origin, Projection, Redaction, Version};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -46,7 +46,11 @@ fn log() -> impl Strategy<Value = Vec<LoggedEvent>> {
             data.insert("note".to_owned(), json!("\"".repeat(note / 2)));
             let version = Version::new(u64::try_from(index).unwrap() + 1);
             let event_ref = EventRef::parse(&version.to_string()).unwrap();
-            LoggedEvent { version, event: Event { event_ref, ts_us: 0, data: EventData::new(data).unwrap() } }
+            LoggedEvent {
+                version,
+                event: Event { event_ref, ts_us: 0, data: EventData::new(data).unwrap() },
+                origin: Origin::default(),
+            }
         };
         events.into_iter().enumerate().map(logged).collect()
     })

@@ -1,11 +1,12 @@
 //! An event in `order_stream`.
 //!
-//! Owns: the format `{orderId S, version N, ref S, ts N, data M}`, which any producer may write.
+//! Owns: the format `{orderId S, version N, ref S, ts N, data M}`, which any producer may write, and `{appendedAt N, trace S}`,
+//! which it may leave out.
 //! Must not know: the projection it is folded into.
 //! Source: `docs/tables.md`.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::{Event, EventData, EventRef, LoggedEvent, OrderId, Version};
+use domain::{Event, EventData, EventRef, LoggedEvent, OrderId, Origin, TraceId, Version};
 
 use super::{BrokenItem, Item, NotStorable, json, key_text, number, size, text};
 
@@ -19,14 +20,18 @@ const BY_REF: [&str; 3] = ["orderId", "ref", "version"];
 ///
 /// # Errors
 /// [`NotStorable`] says which of DynamoDB's limits the event passes.
-pub fn to_item(event: &Event, version: Version) -> Result<Item, NotStorable> {
-    let item = Item::from([
+pub fn to_item(logged: &LoggedEvent) -> Result<Item, NotStorable> {
+    let LoggedEvent { version, event, origin } = logged;
+    let mut item = Item::from([
         ("orderId".to_owned(), AttributeValue::S(event.order_id().as_str().to_owned())),
         ("version".to_owned(), AttributeValue::N(version.to_string())),
         ("ref".to_owned(), AttributeValue::S(event.event_ref.to_string())),
         ("ts".to_owned(), AttributeValue::N(event.ts_us.to_string())),
         ("data".to_owned(), json::to_map(event.data.fields())?),
     ]);
+    let appended_at = origin.appended_at_ms.map(|ms| ("appendedAt".to_owned(), AttributeValue::N(ms.to_string())));
+    let trace = origin.trace_id.as_ref().map(|id| ("trace".to_owned(), AttributeValue::S(id.as_str().to_owned())));
+    item.extend(appended_at.into_iter().chain(trace));
     size::checked_with_index(item, &BY_REF)
 }
 
@@ -77,7 +82,15 @@ fn read(item: &Item) -> Result<LoggedEvent, String> {
     if data.order_id().as_str() != text(item, "orderId")? {
         return Err("data.orderId is not the item's orderId".to_owned());
     }
-    Ok(LoggedEvent { version, event: Event { event_ref, ts_us, data } })
+    Ok(LoggedEvent { version, event: Event { event_ref, ts_us, data }, origin: origin(item) })
+}
+
+/// Where an event's way began; what says nothing of it is no broken event.
+fn origin(item: &Item) -> Origin {
+    Origin {
+        appended_at_ms: number(item, "appendedAt").ok(),
+        trace_id: text(item, "trace").ok().and_then(TraceId::parse),
+    }
 }
 
 #[cfg(test)]
@@ -92,10 +105,26 @@ mod tests {
         Event { event_ref: EventRef::parse("282842364888744451").unwrap(), ts_us: 1_605_999_005_510_000, data }
     }
 
+    fn logged(event: Event) -> LoggedEvent {
+        LoggedEvent { version: Version::new(7), event, origin: Origin::default() }
+    }
+
+    #[test]
+    fn an_origin_that_cannot_be_read_is_none_and_the_event_is_good() {
+        let mut item = to_item(&logged(event())).unwrap();
+        item.insert("appendedAt".to_owned(), AttributeValue::S("today".to_owned()));
+        item.insert("trace".to_owned(), AttributeValue::S("Root=1".to_owned()));
+        assert_eq!(from_item(&item), Ok(logged(event())));
+    }
+
     #[test]
     fn what_is_read_is_what_was_stored() {
-        let item = to_item(&event(), Version::new(7)).unwrap();
-        assert_eq!(from_item(&item), Ok(LoggedEvent { version: Version::new(7), event: event() }));
+        let bare = Origin::default();
+        let traced = Origin { appended_at_ms: Some(1_605_999_005_512), trace_id: Some(TraceId::new(5_000, 7)) };
+        for origin in [bare, traced] {
+            let logged = LoggedEvent { version: Version::new(7), event: event(), origin };
+            assert_eq!(from_item(&to_item(&logged).unwrap()), Ok(logged));
+        }
     }
 
     #[test]
@@ -109,7 +138,7 @@ mod tests {
             ("orderId", Some(AttributeValue::S("guid_2".into())), "data.orderId is not the item's orderId"),
         ];
         for (name, value, reason) in changes {
-            let mut item = to_item(&event(), Version::new(7)).unwrap();
+            let mut item = to_item(&logged(event())).unwrap();
             item.remove(name);
             item.extend(value.map(|value| (name.to_owned(), value)));
             let broken = from_item(&item).unwrap_err();
@@ -122,7 +151,7 @@ mod tests {
     fn an_event_over_400_kb_is_refused() {
         let data = json!({"eventName":"A","orderId":"guid_1","note":"x".repeat(410_000)});
         let data = EventData::new(data.as_object().unwrap().clone()).unwrap();
-        let refused = to_item(&Event { data, ..event() }, Version::FIRST);
+        let refused = to_item(&logged(Event { data, ..event() }));
         assert!(matches!(refused, Err(NotStorable::TooLarge { bytes: 410_000.. })), "{refused:?}");
     }
 }

@@ -1,5 +1,6 @@
 //! The change feed: every appended event once, in its order's order.
 
+use domain::{Event, Version};
 use serde_json::json;
 use store::change_feed;
 
@@ -16,15 +17,17 @@ async fn every_appended_event_is_a_record_once_and_in_order() {
         let version = tables.store.event_log.append(&event, None).await.unwrap().version;
         // A second time it is there already, and nothing is written.
         tables.store.event_log.append(&event, None).await.unwrap();
-        appended.push(domain::LoggedEvent { version, event });
+        appended.push((version, event));
     }
     let records = tables.records().await;
     let read = change_feed::read(&json!({"Records": records})).unwrap();
     assert!(read.is_sorted_by_key(|record| record.sequence_number.parse::<u128>().unwrap()));
-    let events: Vec<_> = read.into_iter().map(|record| record.event.unwrap()).collect();
+    let logged: Vec<_> = read.into_iter().map(|record| record.event.unwrap()).collect();
+    assert!(logged.iter().all(|logged| logged.origin.appended_at_ms.is_some()), "it says when it was appended");
+    let events: Vec<_> = logged.into_iter().map(|logged| (logged.version, logged.event)).collect();
     for id in ["o", "p"] {
-        let of = |all: &[domain::LoggedEvent]| -> Vec<domain::LoggedEvent> {
-            all.iter().filter(|logged| *logged.event.data.order_id() == order(id)).cloned().collect()
+        let of = |all: &[(Version, Event)]| -> Vec<(Version, Event)> {
+            all.iter().filter(|(_, event)| *event.order_id() == order(id)).cloned().collect()
         };
         assert_eq!(of(&events), of(&appended));
     }

@@ -1,6 +1,6 @@
 //! The projections: one writer at a time moves one forward.
 
-use domain::{LoggedEvent, Projection, Version};
+use domain::{LoggedEvent, Origin, Projection, Version};
 use serde_json::json;
 use store::Written;
 
@@ -10,7 +10,7 @@ fn projection(last: u64) -> Projection {
     let mut projection = Projection::default();
     for version in 1..=last {
         let event = event("o", version, &json!({format!("f{version}"): version}));
-        assert!(projection.evolve(&LoggedEvent { version: Version::new(version), event }));
+        assert!(projection.evolve(&LoggedEvent { version: Version::new(version), event, origin: Origin::default() }));
     }
     projection
 }
@@ -33,7 +33,7 @@ async fn a_scan_finds_every_projection() {
     let store = &open().await;
     let large = event("o", 1, &json!({"note": "x".repeat(300_000)}));
     let mut folded = Projection::default();
-    folded.evolve(&LoggedEvent { version: Version::FIRST, event: large });
+    folded.evolve(&LoggedEvent { version: Version::FIRST, event: large, origin: Origin::default() });
     for number in 0..8 {
         store.projections.put(&order(&format!("o{number}")), &folded, Version::NONE).await.unwrap();
     }
