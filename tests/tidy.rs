@@ -5,6 +5,7 @@ mod tidy {
     mod crate_edges;
     mod licences;
     mod links;
+    mod logging;
     mod manifests;
     mod named_tests;
     mod repository;
