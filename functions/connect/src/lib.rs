@@ -42,7 +42,7 @@ pub enum ConnectError {
 /// # Errors
 /// What is wrong with the environment, or with the Runtime API.
 pub async fn run(var: impl Fn(&str) -> Option<String>) -> Result<(), lambda_runtime::Error> {
-    let connect = Connect::with_sdk(&aws::sdk_config(&var)?, &var)?;
+    let connect = Connect::from_vars(&var)?;
     let connect = &connect;
     let serve = async |event: LambdaEvent<ApiGatewayWebsocketProxyRequest>| {
         connect.handle(event.payload).await.map_err(lambda_runtime::Error::from)
@@ -51,6 +51,14 @@ pub async fn run(var: impl Fn(&str) -> Option<String>) -> Result<(), lambda_runt
 }
 
 impl Connect {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    /// The variable that is missing or wrong.
+    pub fn from_vars(var: &impl Fn(&str) -> Option<String>) -> Result<Self, VariableError> {
+        Self::with_sdk(&aws::sdk_config(var)?, var)
+    }
+
     /// Reads the environment, but for what `sdk` has.
     ///
     /// # Errors

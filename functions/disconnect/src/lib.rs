@@ -5,7 +5,7 @@
 //! Source: API Gateway sends DISCONNECT at most once and maybe never; time-to-live and 410 clean up what is left.
 
 use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
-use domain::ConnectionId;
+use domain::{ConnectionId, VariableError};
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::{Value, json};
 use store::{CallError, Connections, Subscriptions, TableName, aws};
@@ -33,9 +33,7 @@ pub struct Disconnect {
 /// # Errors
 /// What is wrong with the environment, or with the Runtime API.
 pub async fn run(var: impl Fn(&str) -> Option<String>) -> Result<(), lambda_runtime::Error> {
-    let client = aws::dynamodb(&aws::sdk_config(&var)?);
-    let connections = Connections::new(client.clone(), TableName::connections(&var)?);
-    let disconnect = Disconnect::new(connections, Subscriptions::new(client, TableName::subscriptions(&var)?));
+    let disconnect = Disconnect::from_vars(&var)?;
     let disconnect = &disconnect;
     let serve = async |event: LambdaEvent<ApiGatewayWebsocketProxyRequest>| {
         disconnect.handle(event.payload).await.map_err(lambda_runtime::Error::from)
@@ -44,6 +42,16 @@ pub async fn run(var: impl Fn(&str) -> Option<String>) -> Result<(), lambda_runt
 }
 
 impl Disconnect {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    /// The variable that is missing or wrong.
+    pub fn from_vars(var: &impl Fn(&str) -> Option<String>) -> Result<Self, VariableError> {
+        let client = aws::dynamodb(&aws::sdk_config(var)?);
+        let connections = Connections::new(client.clone(), TableName::connections(var)?);
+        Ok(Self::new(connections, Subscriptions::new(client, TableName::subscriptions(var)?)))
+    }
+
     /// What forgets connections in these tables.
     #[must_use]
     pub fn new(connections: Connections, subscriptions: Subscriptions) -> Self {

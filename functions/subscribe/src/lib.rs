@@ -123,6 +123,7 @@ impl Subscribe {
             Err(error) => return answers.send(&caller.refusal(error)).await,
         };
         match request {
+            // API Gateway answers a ping itself; one without that route sends it here, by `$default`.
             Request::Ping => answers.send(&Message::Pong).await,
             Request::History(range) => self.history(caller, range, answers).await,
             Request::Subscribe(wanted) => {
