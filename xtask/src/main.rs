@@ -9,6 +9,7 @@ mod dynamodb_local;
 mod foreign;
 mod infra;
 mod npm;
+mod python;
 mod rust;
 mod step;
 mod tally;
