@@ -32,7 +32,10 @@ export interface FunctionsProps {
 /** For what waits for one or two calls: the smallest memory whose share of a processor (a seventh) is not felt at the start. */
 const WAITING_MB = 256;
 
-/** One whole processor. A push costs processor time, so half of it would take twice as long and cost the same. */
+/**
+ * One whole processor. Each push costs processor time, 0.1 ms and more, so a smaller share of one takes longer by as much and
+ * costs the same; dearer is only the waiting for DynamoDB, which is short.
+ */
 const PUSHING_MB = 1_769;
 
 export class Functions extends Construct {

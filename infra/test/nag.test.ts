@@ -8,13 +8,13 @@ import { test } from 'node:test';
 import { type Stack, Validations } from 'aws-cdk-lib';
 import { Queue } from 'aws-cdk-lib/aws-sqs';
 import { AwsSolutionsChecks } from 'cdk-nag';
-import { foldcastApp } from '../lib/app.ts';
+import { foldcastApp, type FoldcastAppProps } from '../lib/app.ts';
 
 /** What the rules find, each as `rule on construct`; `add` may add what breaks one. */
-function violations(add: (stack: Stack) => void = () => {}): string[] {
+function violations(add: (stack: Stack) => void = () => {}, more: FoldcastAppProps = {}): string[] {
   const outdir = mkdtempSync(join(tmpdir(), 'foldcast-nag-'));
   try {
-    const app = foldcastApp({ outdir });
+    const app = foldcastApp({ outdir, ...more });
     add(app.node.findChild('Foldcast') as Stack);
     Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
     try {
@@ -35,6 +35,15 @@ function violations(add: (stack: Stack) => void = () => {}): string[] {
 
 test('cdk-nag finds nothing but what is acknowledged', () => {
   assert.deepEqual(violations(), []);
+});
+
+test('nor as it is deployed, with a domain and a topic', () => {
+  const context = {
+    'foldcast:domainName': 'push.shop.example',
+    'foldcast:certificateArn': 'arn:aws:acm:eu-west-1:123456789012:certificate/abc',
+    'foldcast:alarmTopicArn': 'arn:aws:sns:eu-west-1:123456789012:alarms',
+  };
+  assert.deepEqual(violations(() => {}, { toDeploy: true, context }), []);
 });
 
 test('cdk-nag looks', () => {
