@@ -44,6 +44,9 @@ pub enum QueueError {
     /// The stack has no such queue.
     #[error("there is no queue {0}")]
     NoQueue(String),
+    /// Nobody has the message.
+    #[error("nobody has the message")]
+    NotReceived,
     /// The queue's file cannot be written.
     #[error("the queue's file cannot be written")]
     File(#[from] io::Error),
@@ -192,6 +195,20 @@ impl Queues {
         }
     }
 
+    /// Hides a message that a receiver has for so long from here on; for no time it is there for others at once.
+    ///
+    /// # Errors
+    /// [`QueueError::NotReceived`] if nobody has it.
+    pub fn hide(&self, name: &str, message_id: &str, hidden: Duration) -> Result<(), QueueError> {
+        let now = Instant::now();
+        let mut queue = self.queue(name)?;
+        let is_received = |queued: &&mut Queued| queued.hidden_until.is_some_and(|until| until > now);
+        let found = queue.iter_mut().find(|queued| queued.message.message_id == message_id);
+        let queued = found.filter(is_received).ok_or(QueueError::NotReceived)?;
+        queued.hidden_until = now.checked_add(hidden);
+        Ok(())
+    }
+
     /// All messages, oldest first, whoever has them.
     ///
     /// # Errors
@@ -305,5 +322,20 @@ mod tests {
         for queues in [queues, again] {
             assert_eq!((queues.messages("q").unwrap(), queues.messages("dead").unwrap()), (vec![], vec![sent.clone()]));
         }
+    }
+
+    #[test]
+    fn a_receiver_puts_a_message_back_or_keeps_it_for_longer() {
+        let queues = Queues::open(None, [("q".to_owned(), Queue::default())]).unwrap();
+        let id = queues.send("q", "1").unwrap().message_id;
+        let hide = |seconds| queues.hide("q", &id, Duration::from_secs(seconds));
+        assert!(matches!(hide(0), Err(QueueError::NotReceived)), "nobody has it");
+        let receive = |hidden| queues.receive("q", 10, hidden).unwrap().len();
+        assert_eq!(receive(Duration::from_secs(30)), 1);
+        hide(60).unwrap();
+        assert_eq!(receive(Duration::ZERO), 0);
+        hide(0).unwrap();
+        assert_eq!(receive(Duration::ZERO), 1);
+        assert!(matches!(queues.hide("q", "other", Duration::ZERO), Err(QueueError::NotReceived)));
     }
 }

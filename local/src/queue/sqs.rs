@@ -25,6 +25,9 @@ const RECEIVED_MAX: u64 = 10;
 /// Messages of one `SendMessageBatch`. Source: SQS, 10.
 const SENT_MAX: usize = 10;
 
+/// Longest time that a message is hidden. Source: SQS, 12 hours.
+const HIDDEN_MAX_S: u64 = 43_200;
+
 /// Longest wait for a message. Source: SQS, 20 seconds.
 const WAIT_MAX_S: u64 = 20;
 
@@ -43,6 +46,10 @@ impl From<QueueError> for Refusal {
             QueueError::NoQueue(_) => {
                 let message = "The specified queue does not exist.".to_owned();
                 Self(StatusCode::BAD_REQUEST, "QueueDoesNotExist", message)
+            }
+            QueueError::NotReceived => {
+                let message = "The specified message isn't in flight.".to_owned();
+                Self(StatusCode::BAD_REQUEST, "MessageNotInflight", message)
             }
             QueueError::File(error) => Self(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", error.to_string()),
         }
@@ -92,6 +99,14 @@ async fn serve(operation: &str, request: &Value, queues: &Queues) -> Result<Valu
                 return Ok(json!({}));
             }
             Ok(json!({"Messages": received.iter().map(received_message).collect::<Vec<_>>()}))
+        }
+        "ChangeMessageVisibility" => {
+            let hidden = number("VisibilityTimeout").filter(|hidden| *hidden <= HIDDEN_MAX_S).ok_or_else(|| {
+                let message = format!("VisibilityTimeout must be from 0 to {HIDDEN_MAX_S} seconds.");
+                Refusal(StatusCode::BAD_REQUEST, "InvalidParameterValue", message)
+            })?;
+            queues.hide(queue, text("ReceiptHandle"), Duration::from_secs(hidden))?;
+            Ok(json!({}))
         }
         "DeleteMessage" => {
             let handle = text("ReceiptHandle").to_owned();
@@ -226,6 +241,22 @@ mod tests {
         ask(&queues, "DeleteMessage", &json!({"QueueUrl": url, "ReceiptHandle": message["ReceiptHandle"]})).await;
         let (_, attributes) = ask(&queues, "GetQueueAttributes", &json!({"QueueUrl": url})).await;
         assert_eq!(attributes["Attributes"]["ApproximateNumberOfMessages"], "0");
+    }
+
+    #[tokio::test]
+    async fn a_received_message_is_put_back() {
+        let queues = Arc::new(Queues::open(None, [("q".to_owned(), Queue::default())]).unwrap());
+        let url = queue_url("q");
+        ask(&queues, "SendMessage", &json!({"QueueUrl": url, "MessageBody": "hello"})).await;
+        let (_, received) = ask(&queues, "ReceiveMessage", &json!({"QueueUrl": url})).await;
+        let handle = &received["Messages"][0]["ReceiptHandle"];
+        let hide = |seconds: u64| json!({"QueueUrl": url, "ReceiptHandle": handle, "VisibilityTimeout": seconds});
+        assert_eq!(ask(&queues, "ChangeMessageVisibility", &hide(HIDDEN_MAX_S + 1)).await.0, 400);
+        assert_eq!(ask(&queues, "ChangeMessageVisibility", &hide(0)).await, (200, json!({})));
+        let (status, error) = ask(&queues, "ChangeMessageVisibility", &hide(0)).await;
+        assert_eq!((status, &error["__type"]), (400, &json!("com.amazonaws.sqs#MessageNotInflight")));
+        let (_, again) = ask(&queues, "ReceiveMessage", &json!({"QueueUrl": url})).await;
+        assert_eq!(again["Messages"][0]["Body"], "hello");
     }
 
     #[tokio::test(start_paused = true)]

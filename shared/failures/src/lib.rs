@@ -1,22 +1,20 @@
 //! The failure queue: where events go that cannot be folded, so that they hold up nobody else.
 //!
-//! Owns: the message's JSON, and sending it.
-//! Must not know: why an event cannot be folded, the change feed.
-//! Source: `docs/guarantee.md`, "Poison"; SQS keeps a message for the queue's retention period.
+//! Owns: our messages' JSON, in both directions.
+//! Must not know: why an event cannot be folded, the change feed, what is done about a failure.
+//! Source: `docs/guarantee.md`, "Poison".
 
-use aws_sdk_sqs::{Client, error::SdkError, operation::send_message::SendMessageError};
-use aws_types::SdkConfig;
+mod message;
+mod queue;
+
 use domain::{OrderId, Version};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-/// The variable with the queue's address, as the template sets it.
-pub const QUEUE_VARIABLE: &str = "FAILURE_QUEUE_URL";
-
-/// The variable with SQS's address, where it is not AWS's own.
-pub const SQS_ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL_SQS";
+pub use message::{Content, GivenUp, Message, Received};
+pub use queue::{FailureQueue, MissingQueue, NotDone, QUEUE_VARIABLE, SQS_ENDPOINT_VARIABLE};
 
 /// What could not be folded, and why. It holds keys and reasons alone, no event's content.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(tag = "failure", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum Failure {
     /// An item of the log is no event.
@@ -50,63 +48,33 @@ impl Failure {
     }
 }
 
-/// The failure queue of a deployment.
-#[derive(Clone, Debug)]
-pub struct FailureQueue {
-    client: Client,
-    url: String,
-}
-
-/// The variable [`QUEUE_VARIABLE`] holds no address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the environment variable {QUEUE_VARIABLE} must be the https:// address of the failure queue")]
-pub struct MissingQueue;
-
-/// A failure that is on no queue.
-#[derive(Debug, thiserror::Error)]
-#[error("the failure queue did not take a message")]
-pub struct NotSent(#[source] Box<SdkError<SendMessageError>>);
-
-impl FailureQueue {
-    /// The queue that the environment names, with the region, credentials and HTTP client of `sdk`.
-    ///
-    /// # Errors
-    /// [`MissingQueue`] if no variable names it.
-    pub fn from_vars(sdk: &SdkConfig, var: impl Fn(&str) -> Option<String>) -> Result<Self, MissingQueue> {
-        let is_address = |url: &String| url.starts_with("https://") || url.starts_with("http://");
-        let url = var(QUEUE_VARIABLE).filter(is_address).ok_or(MissingQueue)?;
-        let endpoint = var(SQS_ENDPOINT_VARIABLE).filter(is_address);
-        let mut config = aws_sdk_sqs::config::Builder::from(sdk);
-        config.set_endpoint_url(endpoint);
-        Ok(Self { client: Client::from_conf(config.build()), url })
-    }
-
-    /// Sends a failure; it is on the queue when this returns.
-    ///
-    /// # Errors
-    /// [`NotSent`] if SQS does not take it, after the SDK's own retries.
-    pub async fn send(&self, failure: &Failure) -> Result<(), NotSent> {
-        let body = serde_json::json!(failure).to_string();
-        let send = self.client.send_message().queue_url(&self.url).message_body(body).send().await;
-        send.map(|_sent| ()).map_err(|error| NotSent(Box::new(error)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn every_failure_on_the_wire() {
+    fn every_failure() -> [Failure; 2] {
         let order_id = OrderId::new("guid_1").unwrap();
-        let failures = [
+        [
             Failure::Poison {
                 key: "orderId=\"guid_1\" version=7".to_owned(),
                 reason: "the attribute data is missing".to_owned(),
                 sequence_number: "100".to_owned(),
             },
             Failure::not_folded(&order_id, Version::new(8), Version::new(9), "the log has a broken item".to_owned()),
-        ];
-        insta::assert_snapshot!(failures.map(|failure| serde_json::json!(failure).to_string()).join("\n"));
+        ]
+    }
+
+    #[test]
+    fn every_failure_on_the_wire() {
+        let lines = every_failure().map(|failure| serde_json::json!(failure).to_string());
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn a_failure_is_read_as_it_was_sent() {
+        for failure in every_failure() {
+            let body = serde_json::json!(failure).to_string();
+            assert_eq!(Content::read(&body), Content::Failure(failure));
+        }
     }
 }

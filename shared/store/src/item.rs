@@ -14,6 +14,8 @@ pub mod subscription;
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use domain::OrderId;
+use serde_json::Value;
 
 pub use json::NotStorable;
 
@@ -28,6 +30,16 @@ pub struct BrokenItem {
     pub key: String,
     /// What is wrong, without the item's content.
     pub reason: String,
+}
+
+impl BrokenItem {
+    /// The order of an item of the log, by its key; none if that part of the key could not be read.
+    #[must_use]
+    pub fn order_id_in(key: &str) -> Option<OrderId> {
+        let begun = key.strip_prefix("orderId=")?;
+        let order_id = serde_json::Deserializer::from_str(begun).into_iter::<String>().next()?.ok()?;
+        OrderId::new(order_id).ok()
+    }
 }
 
 fn text<'a>(item: &'a Item, name: &str) -> Result<&'a str, String> {
@@ -57,11 +69,32 @@ fn is_set(item: &Item, name: &str) -> Result<bool, String> {
     }
 }
 
+/// A key as text: `orderId="guid_1" version=7`, its strings as in JSON.
 fn key_text(item: &Item, names: &[&str]) -> String {
     let part = |name: &&str| match item.get(*name) {
-        Some(AttributeValue::S(text)) => format!("{name}={text:?}"),
+        Some(AttributeValue::S(text)) => format!("{name}={}", Value::from(text.as_str())),
         Some(AttributeValue::N(digits)) => format!("{name}={digits}"),
         Some(_) | None => format!("{name}=?"),
     };
     names.iter().map(part).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_a_key_is_read_as_it_was_written() {
+        for id in ["guid_1", "a \" version=9", "\\", "é\u{301}\u{200b}", "="] {
+            let item = Item::from([
+                ("orderId".to_owned(), AttributeValue::S(id.to_owned())),
+                ("version".to_owned(), AttributeValue::N("7".to_owned())),
+            ]);
+            let key = event::key_of(&item);
+            assert_eq!(BrokenItem::order_id_in(&key).unwrap().as_str(), id, "{key}");
+        }
+        for key in ["", "orderId=? version=7", "orderId=7", "orderId=\"\"", "version=7", "orderId=\"a"] {
+            assert_eq!(BrokenItem::order_id_in(key), None, "{key}");
+        }
+    }
 }

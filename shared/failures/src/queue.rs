@@ -1,0 +1,142 @@
+//! The queue itself, over SQS.
+//!
+//! Owns: sending; receiving, putting back and deleting, by which nothing is lost and nothing stays hidden.
+//! Must not know: what a message says.
+//! Source: SQS developer guide. There is no looking without receiving: a received message is hidden from others until it
+//! is put back, deleted, or its time is over; so a receiver that dies loses nothing.
+
+use std::time::Duration;
+
+use aws_sdk_sqs::{
+    Client,
+    error::SdkError,
+    primitives::{DateTime, DateTimeFormat},
+    types::MessageSystemAttributeName,
+};
+use aws_types::SdkConfig;
+
+use crate::{Content, Failure, Message, Received};
+
+/// The variable with the queue's address, as the template sets it.
+pub const QUEUE_VARIABLE: &str = "FAILURE_QUEUE_URL";
+
+/// The variable with SQS's address, where it is not AWS's own.
+pub const SQS_ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL_SQS";
+
+/// Messages of one call. Source: SQS, 10.
+const RECEIVED_MAX: i32 = 10;
+
+/// How long a received message is hidden, unless it is put back before: long enough to receive some thousands, and no
+/// longer than an operator waits who sees an empty queue because another's command died.
+const HIDDEN: Duration = Duration::from_secs(120);
+
+/// How long a call waits for a message. Any wait makes SQS ask all its servers, so that no answer is an empty queue; it is
+/// shorter than a call's time-out.
+const WAIT: Duration = Duration::from_secs(1);
+
+/// The failure queue of a deployment.
+#[derive(Clone, Debug)]
+pub struct FailureQueue {
+    client: Client,
+    url: String,
+}
+
+/// The variable [`QUEUE_VARIABLE`] holds no address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the environment variable {QUEUE_VARIABLE} must be the https:// address of the failure queue")]
+pub struct MissingQueue;
+
+/// A call that the queue did not serve, after the SDK's own retries.
+#[derive(Debug, thiserror::Error)]
+#[error("the failure queue did not {call} a message")]
+pub struct NotDone {
+    call: &'static str,
+    #[source]
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl NotDone {
+    fn new<E>(call: &'static str, error: SdkError<E>) -> Self
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        Self { call, source: error.into() }
+    }
+}
+
+impl FailureQueue {
+    /// The queue that the environment names, with the region, credentials and HTTP client of `sdk`.
+    ///
+    /// # Errors
+    /// [`MissingQueue`] if no variable names it.
+    pub fn from_vars(sdk: &SdkConfig, var: impl Fn(&str) -> Option<String>) -> Result<Self, MissingQueue> {
+        let is_address = |url: &String| url.starts_with("https://") || url.starts_with("http://");
+        let url = var(QUEUE_VARIABLE).filter(is_address).ok_or(MissingQueue)?;
+        let endpoint = var(SQS_ENDPOINT_VARIABLE).filter(is_address);
+        let mut config = aws_sdk_sqs::config::Builder::from(sdk);
+        config.set_endpoint_url(endpoint);
+        Ok(Self { client: Client::from_conf(config.build()), url })
+    }
+
+    /// Sends a failure; it is on the queue when this returns.
+    ///
+    /// # Errors
+    /// [`NotDone`] if SQS does not take it.
+    pub async fn send(&self, failure: &Failure) -> Result<(), NotDone> {
+        let body = serde_json::json!(failure).to_string();
+        let send = self.client.send_message().queue_url(&self.url).message_body(body).send().await;
+        send.map(|_sent| ()).map_err(|error| NotDone::new("take", error))
+    }
+
+    /// Receives some messages, at most 10; none if the queue has none that is not received already.
+    ///
+    /// # Errors
+    /// [`NotDone`] if SQS does not answer, or answers with a message that has no id.
+    pub async fn receive(&self) -> Result<Vec<Received>, NotDone> {
+        let receive = self
+            .client
+            .receive_message()
+            .queue_url(&self.url)
+            .max_number_of_messages(RECEIVED_MAX)
+            .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
+            .set_visibility_timeout(i32::try_from(HIDDEN.as_secs()).ok())
+            .set_wait_time_seconds(i32::try_from(WAIT.as_secs()).ok());
+        let answer = receive.send().await.map_err(|error| NotDone::new("hand over", error))?;
+        let received = answer.messages.unwrap_or_default().into_iter().map(received).collect::<Option<Vec<_>>>();
+        received.ok_or_else(|| NotDone { call: "hand over", source: "a message has no id or no receipt".into() })
+    }
+
+    /// Puts a message back, for others to receive at once.
+    ///
+    /// # Errors
+    /// [`NotDone`]; others receive it later then.
+    pub async fn put_back(&self, received: &Received) -> Result<(), NotDone> {
+        let hide = self.client.change_message_visibility().queue_url(&self.url).visibility_timeout(0);
+        let hidden = hide.receipt_handle(&received.receipt_handle).send().await;
+        hidden.map(|_hidden| ()).map_err(|error| NotDone::new("take back", error))
+    }
+
+    /// Deletes a message.
+    ///
+    /// # Errors
+    /// [`NotDone`]; it comes again then.
+    pub async fn delete(&self, received: &Received) -> Result<(), NotDone> {
+        let delete = self.client.delete_message().queue_url(&self.url).receipt_handle(&received.receipt_handle);
+        delete.send().await.map(|_deleted| ()).map_err(|error| NotDone::new("delete", error))
+    }
+}
+
+fn received(message: aws_sdk_sqs::types::Message) -> Option<Received> {
+    let sent_at_ms = message.attributes.as_ref().and_then(|attributes| {
+        attributes.get(&MessageSystemAttributeName::SentTimestamp)?.parse().ok().map(DateTime::from_millis)
+    });
+    let sent_at = sent_at_ms.and_then(|sent_at: DateTime| sent_at.fmt(DateTimeFormat::DateTime).ok());
+    Some(Received {
+        message: Message {
+            id: message.message_id?,
+            sent_at: sent_at.unwrap_or_default(),
+            content: Content::read(message.body.as_deref().unwrap_or_default()),
+        },
+        receipt_handle: message.receipt_handle?,
+    })
+}
