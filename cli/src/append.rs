@@ -10,19 +10,22 @@ use std::{
     collections::BTreeMap,
     fs,
     future::ready,
-    io::{self, IsTerminal, Read, Write},
+    io::{self, Read},
     path::Path,
 };
 
 use anyhow::{Context as _, anyhow};
 use domain::{Event, OrderId};
 use futures_util::{StreamExt, stream};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use store::{Appended, EventLog};
 use tokio::sync::mpsc;
 
-use crate::{args, deployment, failure::Failure};
+use crate::{
+    args, deployment,
+    failure::Failure,
+    progress::{self, print_line},
+};
 use input::Line;
 
 /// Orders that are appended to at once.
@@ -87,7 +90,7 @@ fn report_bad(file: &Path, bad: &[BadLine]) {
 
 /// Appends each order's events one after the other, several orders at once, and prints in the file's order.
 async fn append_all(log: &EventLog, events: Vec<(usize, Event)>) -> Result<(), Failure> {
-    let progress = progress_bar(events.len());
+    let progress = progress::bar(events.len(), "events");
     let mut orders: BTreeMap<OrderId, Vec<Placed>> = BTreeMap::new();
     for (place, (line, event)) in events.into_iter().enumerate() {
         orders.entry(event.order_id().clone()).or_default().push(Placed { place, line, event });
@@ -144,18 +147,4 @@ async fn append_order(
         }
     }
     Ok(())
-}
-
-fn print_line(progress: &ProgressBar, line: &str) -> io::Result<()> {
-    progress.suspend(|| writeln!(io::stdout(), "{line}"))
-}
-
-/// Shown on a terminal alone.
-fn progress_bar(events: usize) -> ProgressBar {
-    if !io::stderr().is_terminal() || io::stdout().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} events, {per_sec}, {eta} left");
-    ProgressBar::new(events.try_into().unwrap_or(u64::MAX))
-        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

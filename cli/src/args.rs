@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Fold orders again from their logs, store and push their projections
     Rebuild(Rebuild),
+    /// List, show, replay and delete what could not be folded
+    Failures(Failures),
     /// Be one of the Lambda functions (what the local stack starts)
     #[command(hide = true)]
     Function {
@@ -164,12 +166,69 @@ pub(crate) struct Verify {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Rebuild {
-    /// The orders
-    #[arg(required = true, value_name = "ORDER_ID", value_parser = order_id)]
+    /// The orders [default: every order of the log]
+    #[arg(value_name = "ORDER_ID", value_parser = order_id)]
     pub(crate) order_ids: Vec<OrderId>,
+    /// Write down each order that is done in this file, and leave out those that it has; it goes when all are done
+    #[arg(long, value_name = "FILE", conflicts_with = "order_ids")]
+    pub(crate) resume: Option<PathBuf>,
     /// The address of @connections [default: MANAGEMENT_ENDPOINT, else the local stack]
     #[arg(long, value_name = "URL")]
     pub(crate) management_url: Option<String>,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Failures {
+    #[command(subcommand)]
+    pub(crate) command: FailuresCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FailuresCommand {
+    /// Print the messages of the failure queue, each a line of JSON; they stay on it
+    List {
+        #[command(flatten)]
+        queue: Queue,
+    },
+    /// Print one message and what to do about it
+    Show {
+        /// The message's id
+        id: String,
+        #[command(flatten)]
+        queue: Queue,
+    },
+    /// Rebuild the orders that messages name, and delete each message whose order was rebuilt
+    Replay {
+        /// The messages' ids
+        #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
+        ids: Vec<String>,
+        /// Every message
+        #[arg(long)]
+        all: bool,
+        /// The address of @connections [default: MANAGEMENT_ENDPOINT, else the local stack]
+        #[arg(long, value_name = "URL")]
+        management_url: Option<String>,
+        #[command(flatten)]
+        queue: Queue,
+    },
+    /// Delete messages that need no replay
+    Delete {
+        /// The messages' ids
+        #[arg(value_name = "ID", required = true)]
+        ids: Vec<String>,
+        #[command(flatten)]
+        queue: Queue,
+    },
+}
+
+/// Which failure queue a command works on.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Queue {
+    /// The queue's address [default: FAILURE_QUEUE_URL, else the local stack's]
+    #[arg(long, value_name = "URL")]
+    pub(crate) queue_url: Option<String>,
     #[command(flatten)]
     pub(crate) target: Target,
 }

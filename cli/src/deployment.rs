@@ -6,9 +6,10 @@
 
 use anyhow::Context as _;
 use event_handler::Orders;
+use failures::{FailureQueue, QUEUE_VARIABLE, SQS_ENDPOINT_VARIABLE};
 use store::{Store, aws::DYNAMODB_ENDPOINT_VARIABLE, aws::sdk_config};
 
-use crate::args::Target;
+use crate::{args::Target, up};
 
 const LOCAL_DYNAMODB: &str = "http://127.0.0.1:8000";
 const ENDPOINT_VARIABLES: [&str; 2] = [DYNAMODB_ENDPOINT_VARIABLE, "AWS_ENDPOINT_URL"];
@@ -40,6 +41,39 @@ pub(crate) fn orders(target: &Target, management_url: Option<&str>) -> anyhow::R
     Orders::with_sdk(&sdk, &var)
 }
 
+/// Opens the deployment's failure queue. The local stack has it on the port of the WebSocket API.
+pub(crate) fn failure_queue(target: &Target, queue_url: Option<&str>) -> anyhow::Result<FailureQueue> {
+    let set = |name: &str| var(name).filter(|value| !value.is_empty());
+    let given = queue_url.map(str::to_owned).or_else(|| set(QUEUE_VARIABLE));
+    let url = match given {
+        None if !target.aws => Some(up::variable_of("event-handler", QUEUE_VARIABLE)?),
+        given => given,
+    };
+    let local = || origin(&set(MANAGEMENT_VARIABLE).unwrap_or_else(|| LOCAL_MANAGEMENT.to_owned()));
+    let endpoint = (!target.aws).then(|| set(SQS_ENDPOINT_VARIABLE).unwrap_or_else(local));
+    let sdk = sdk_config(|name: &str| chosen(target, var, name)).context("the credentials of AWS are incomplete")?;
+    let queue = FailureQueue::from_vars(&sdk, |name| match name {
+        QUEUE_VARIABLE => url.clone(),
+        SQS_ENDPOINT_VARIABLE => endpoint.clone(),
+        _ => None,
+    });
+    queue.context("--queue-url names the failure queue; the deployment's outputs have its address")
+}
+
+/// The deployment's name: its log, and where that is.
+pub(crate) fn name(target: &Target, store: &Store) -> String {
+    let place = |name: &str| chosen(target, var, name);
+    let place =
+        place(DYNAMODB_ENDPOINT_VARIABLE).or_else(|| place("AWS_REGION")).or_else(|| place("AWS_DEFAULT_REGION"));
+    format!("{} at {}", store.event_log.table(), place.unwrap_or_default())
+}
+
+/// An address without its path.
+fn origin(url: &str) -> String {
+    let path = url.find("://").and_then(|scheme| url.get(scheme + 3..)?.find('/').map(|path| scheme + 3 + path));
+    url.get(..path.unwrap_or(url.len())).unwrap_or(url).to_owned()
+}
+
 /// A variable as the command sees it: the address that was asked for, and, on the local stack, its credentials.
 fn chosen(target: &Target, var: impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
     let set = |name: &str| var(name).filter(|value| !value.is_empty());
@@ -68,6 +102,13 @@ mod tests {
         assert_eq!(chosen(&target, |_| None, DYNAMODB_ENDPOINT_VARIABLE).unwrap(), LOCAL_DYNAMODB);
         assert_eq!(chosen(&target, |_| None, "AWS_ACCESS_KEY_ID").unwrap(), "local");
         assert_eq!(chosen(&target, on_aws, DYNAMODB_ENDPOINT_VARIABLE).unwrap(), LOCAL_DYNAMODB);
+    }
+
+    #[test]
+    fn an_origin_has_no_path() {
+        for url in ["http://127.0.0.1:3001/local", "http://127.0.0.1:3001/", "http://127.0.0.1:3001"] {
+            assert_eq!(origin(url), "http://127.0.0.1:3001");
+        }
     }
 
     #[test]

@@ -54,7 +54,7 @@ fn is_unanswered(error: &anyhow::Error) -> bool {
 }
 
 /// An error and its causes on one line; a cause that says the same again is left out.
-fn one_line(error: &anyhow::Error) -> String {
+pub(crate) fn one_line(error: &anyhow::Error) -> String {
     let mut line = String::new();
     for cause in error.chain() {
         let text = cause.to_string().split_whitespace().collect::<Vec<_>>().join(" ");

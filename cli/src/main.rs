@@ -12,8 +12,10 @@ mod args;
 mod console;
 mod deployment;
 mod failure;
+mod failures;
 mod fold;
 mod function;
+mod progress;
 mod rebuild;
 mod tail;
 mod token;
@@ -49,6 +51,7 @@ async fn run(args: Args) -> Result<(), Failure> {
         Command::Token(options) => token::run(&options),
         Command::Verify(options) => Box::pin(verify::run(options)).await,
         Command::Rebuild(options) => Box::pin(rebuild::run(options)).await,
+        Command::Failures(options) => Box::pin(failures::run(options)).await,
         Command::Function { name } => Box::pin(function::run(&name)).await,
     }
 }

@@ -107,6 +107,16 @@ fn commands(given: Vec<(String, PathBuf)>) -> Result<Commands, Failure> {
     }))
 }
 
+/// A variable of the own template's function, as the local stack tells it to the function.
+pub(crate) fn variable_of(handler: &str, name: &str) -> anyhow::Result<String> {
+    let mut parameters = Access::Everybody.parameters();
+    parameters.insert(STAGE.0.to_owned(), STAGE.1.to_owned());
+    let application = local::template::read(&serde_json::from_str(TEMPLATE)?, &parameters)?;
+    let function = application.functions.values().find(|function| function.handler == handler);
+    let variable = function.and_then(|function| function.environment.get(name));
+    variable.cloned().with_context(|| format!("the template has no {name} of {handler}"))
+}
+
 fn template(file: Option<&PathBuf>) -> Result<Value, Failure> {
     let Some(file) = file else { return Ok(serde_json::from_str(TEMPLATE).context("the template of this build")?) };
     serde_json::from_str(&read("template", file)?)

@@ -22,7 +22,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 pub(crate) async fn run(options: args::Verify) -> Result<(), Failure> {
     let store = deployment::open(&options.target)?;
-    let mut broken = 0_u64;
+    let mut broken = Vec::new();
     let mut orders = BTreeSet::new();
     let mut scan = store.projections.scan();
     while let Some(page) = scan.next_page().await.context("cannot read the projections")? {
@@ -31,15 +31,17 @@ pub(crate) async fn run(options: args::Verify) -> Result<(), Failure> {
                 Ok((order_id, _)) => {
                     orders.insert(order_id);
                 }
-                Err(error) => {
-                    broken += 1;
-                    println!("{}", json!({"difference": "broken", "item": error.key, "reason": error.reason}));
-                }
+                Err(error) => broken.push(error),
             }
         }
     }
-    orders.extend(store.event_log.order_ids().await.context("cannot read the log")?);
-    let mut report = Report { differences: broken, ..Report::default() };
+    let log = store.event_log.order_ids().await.context("cannot read the log")?;
+    orders.extend(log.order_ids);
+    broken.extend(log.broken);
+    for item in &broken {
+        println!("{}", json!({"difference": "broken", "item": item.key, "reason": item.reason}));
+    }
+    let mut report = Report { differences: broken.len().try_into().unwrap_or(u64::MAX), ..Report::default() };
     for order_id in &orders {
         report.add(order_id, &compare(&store, order_id).await?);
     }

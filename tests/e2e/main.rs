@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
 mod append;
+mod failures;
 mod faults;
 mod large;
 mod messages;
@@ -11,6 +12,7 @@ mod pages;
 mod pipeline;
 mod poison;
 mod power_cut;
+mod rebuild;
 mod restart;
 mod security;
 mod tail;

@@ -37,6 +37,15 @@ pub struct Appended {
     pub was_there: bool,
 }
 
+/// The orders of a whole log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OrderIds {
+    /// Their ids, each once.
+    pub order_ids: BTreeSet<OrderId>,
+    /// Items whose key is no order's.
+    pub broken: Vec<BrokenItem>,
+}
+
 /// Why an event was not appended.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
@@ -100,6 +109,12 @@ impl EventLog {
     #[must_use]
     pub fn new(client: Client, table: TableName) -> Self {
         Self { client, table }
+    }
+
+    /// The table's name.
+    #[must_use]
+    pub fn table(&self) -> &TableName {
+        &self.table
     }
 
     /// Appends an event at the end of its order's log. The same ref a second time writes nothing.
@@ -182,9 +197,9 @@ impl EventLog {
     /// Every order that has a log, by a scan of the local index, which holds keys alone.
     ///
     /// # Errors
-    /// [`ReadError`] if DynamoDB does not answer or a key is no order's.
-    pub async fn order_ids(&self) -> Result<BTreeSet<OrderId>, ReadError> {
-        let mut order_ids = BTreeSet::new();
+    /// [`CallError`] if DynamoDB does not answer. A key that is no order's stands among the broken items.
+    pub async fn order_ids(&self) -> Result<OrderIds, CallError> {
+        let mut found = OrderIds::default();
         let mut start_key = None;
         loop {
             let scan = self
@@ -196,11 +211,14 @@ impl EventLog {
                 .set_exclusive_start_key(start_key);
             let page = scan.send().await.map_err(|error| CallError::new("Scan", &self.table, error))?;
             for item in page.items() {
-                order_ids.insert(item::event::order_id_of(item)?);
+                match item::event::order_id_of(item) {
+                    Ok(order_id) => drop(found.order_ids.insert(order_id)),
+                    Err(broken) => found.broken.push(broken),
+                }
             }
             start_key = page.last_evaluated_key;
             if start_key.is_none() {
-                return Ok(order_ids);
+                return Ok(found);
             }
         }
     }
