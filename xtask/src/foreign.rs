@@ -1,6 +1,6 @@
 //! The step of the foreign clients: programs of others against the local stack.
 //!
-//! Owns: running the tests with a Python of their own and with Node.
+//! Owns: running the tests with Python and with Node.
 //! Must not know: what the tests ask.
 //! Source: tests/foreign/.
 
@@ -19,8 +19,8 @@ const JAVASCRIPT: &str = "tests/foreign/javascript";
 /// Runs them against this binary.
 pub(crate) fn test(foldcast: &Path) -> anyhow::Result<Tally> {
     let mut tally = Tally::default();
-    let python = python::environment("foreign-venv", &format!("{PYTHON}/requirements.txt"))?.join("python");
-    let mut python = program(python, &["-B", "-m", "unittest", "discover", "-v", "-s", PYTHON]);
+    let programs = python::environment("foreign-venv", &format!("{PYTHON}/requirements.txt"))?;
+    let mut python = program(programs.join("python"), &["-B", "-m", "unittest", "discover", "-v", "-s", PYTHON]);
     python.env("FOLDCAST_BINARY", foldcast);
     tally += step::run_tests("foreign clients in Python", python)?;
     install(JAVASCRIPT)?;

@@ -9,6 +9,7 @@ mod dynamodb_local;
 mod foreign;
 mod infra;
 mod npm;
+mod package;
 mod python;
 mod rust;
 mod step;
@@ -34,6 +35,8 @@ enum Command {
     },
     /// Measure, with optimized programs, and print what was measured
     Bench,
+    /// Build each function for Lambda, arm64 and x86-64, check it, and print its size
+    Package,
     /// Write infra/template.json from the CDK code
     Template {
         /// Write nothing: fail if the file is stale
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Command::Test { dynamodb_local: false } => test(),
         Command::Test { dynamodb_local: true } => dynamodb_local::test().map(close),
         Command::Bench => rust::bench(),
+        Command::Package => package::package(),
         Command::Template { check } => infra::template(check),
     };
     match done {

@@ -1,13 +1,10 @@
-//! Python environments.
+//! A Python environment with the packages of a list and no others.
 //!
-//! Owns: an environment under `target/` that holds the required packages and no others, made anew when they change.
+//! Owns: making it under `target/`, and making it anew when its list changes or its Python goes.
 //! Must not know: what the packages are for.
-//! Source: the modules venv and pip.
+//! Source: the module `venv`; pip checks hashes where the list has them.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
 use anyhow::{Context as _, bail};
 
@@ -16,15 +13,16 @@ use crate::{
     step::{self, program},
 };
 
-/// The folder with the programs of the environment of this name, which has what the file below the root requires.
-pub(crate) fn environment(name: &str, requirements: &str) -> anyhow::Result<PathBuf> {
+/// The folder of the environment's programs.
+pub(crate) fn environment(name: &str, required: &str) -> anyhow::Result<PathBuf> {
     let folder = root().join("target").join(name);
     let programs = folder.join("bin");
-    let python = programs.join("python");
-    let installed = folder.join("requirements.txt");
-    let required = root().join(requirements);
+    let (python, installed) = (programs.join("python"), folder.join("requirements.txt"));
+    let required = root().join(required);
     let wanted = fs::read(&required).with_context(|| format!("cannot read {}", required.display()))?;
-    if fs::read(&installed).is_ok_and(|installed| installed == wanted) && works(&python) {
+    // An environment breaks when the Python that made it goes.
+    let works = || program(&python, &["--version"]).output().is_ok_and(|output| output.status.success());
+    if fs::read(&installed).is_ok_and(|installed| installed == wanted) && works() {
         return Ok(programs);
     }
     let path = folder.to_string_lossy();
@@ -36,9 +34,4 @@ pub(crate) fn environment(name: &str, requirements: &str) -> anyhow::Result<Path
     step::run("Python packages", program(&python, &pip))?;
     fs::write(&installed, wanted).with_context(|| format!("cannot write {}", installed.display()))?;
     Ok(programs)
-}
-
-/// An environment breaks when the Python that made it goes.
-fn works(python: &Path) -> bool {
-    program(python, &["--version"]).output().is_ok_and(|output| output.status.success())
 }

@@ -36,6 +36,13 @@ pub(crate) fn run(name: &str, mut command: Command) -> anyhow::Result<()> {
     })
 }
 
+/// Runs a small part of a step to its end; only its failure is said.
+pub(crate) fn quietly(name: &str, mut command: Command) -> anyhow::Result<()> {
+    let shown = shown(&command);
+    let status = command.status().with_context(|| format!("cannot start {shown}"))?;
+    check(name, &shown, status)
+}
+
 /// Runs a step and answers what it wrote on its standard output; the rest is passed on.
 pub(crate) fn read(name: &str, mut command: Command) -> anyhow::Result<String> {
     timed(name, || {
