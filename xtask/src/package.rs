@@ -23,6 +23,9 @@ use program_file::{Architecture, ProgramFile};
 const FUNCTIONS: &str = "functions";
 const REQUIRED: &str = "xtask/cargo-lambda.requirements.txt";
 
+/// The profile of Cargo.toml that is chosen for Lambda.
+const PROFILE: &str = "lambda";
+
 /// Each architecture's folder under `target/`: what is deployed is in the one that cargo-lambda has by itself.
 const FOLDERS: [(Architecture, &str); 2] = [(Architecture::Arm64, "lambda"), (Architecture::X86_64, "lambda-x86-64")];
 
@@ -68,7 +71,7 @@ fn build(functions: &[String], architecture: Architecture, folder: &Path, tools:
     let target = architecture.target();
     step::run("target", program("rustup", &["target", "add", target]))?;
     let folder = folder.to_string_lossy();
-    let mut command = program("cargo", &["lambda", "build", "--release", "--locked", "--target", target]);
+    let mut command = program("cargo", &["lambda", "build", "--profile", PROFILE, "--locked", "--target", target]);
     // Its own optimizations end with `panic = "abort"`, and the runtime reports a panic: Cargo.toml says what there is.
     command.args(["--disable-optimizations", "--lambda-dir", &folder]);
     for function in functions {

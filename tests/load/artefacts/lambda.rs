@@ -39,6 +39,8 @@ pub(crate) struct Answered {
     pub(crate) first: Duration,
     /// The most memory that it had at once.
     pub(crate) peak_kb: u64,
+    /// What the processor did for it, in ticks of 10 ms.
+    pub(crate) cpu_ticks: u64,
 }
 
 enum Said {
@@ -107,9 +109,13 @@ impl Lambda {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         let peak_kb = peak.trim().trim_end_matches(" kB").parse().unwrap();
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
+        let fields = stat.rsplit(')').next().unwrap().split_whitespace();
+        // The fields after the name begin with the third: utime and stime are the 14th and the 15th.
+        let cpu_ticks = fields.skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum();
         self.process.kill().unwrap();
         self.process.wait().unwrap();
-        Answered { ready: ready.unwrap(), first: first.unwrap(), peak_kb }
+        Answered { ready: ready.unwrap(), first: first.unwrap(), peak_kb, cpu_ticks }
     }
 }
 

@@ -14,6 +14,8 @@ pub(crate) const FUNCTIONS: [&str; 5] = ["authorizer", "connect", "disconnect", 
 const NOTE_BYTES: usize = 1_000;
 /// Orders of the change feed's largest batch, each with one event.
 const ORDERS: usize = 100;
+/// Invocations of a function that serves browsers.
+const REPEATS: usize = 500;
 /// Subscribers of one order.
 const SUBSCRIBERS: usize = 1_000;
 
@@ -29,7 +31,7 @@ impl Work {
         Self { function, is_heavy: false }
     }
 
-    /// As much as one process is given: a hundred times the same, a whole batch, a thousand subscribers.
+    /// As much as one process is given: five hundred browsers, or a whole batch and an update for a thousand subscribers.
     pub(crate) fn heavy(function: &'static str) -> Self {
         Self { function, is_heavy: true }
     }
@@ -46,7 +48,7 @@ impl Work {
             return vec![light];
         }
         if self.function != "event-handler" {
-            return vec![light; 100];
+            return vec![light; REPEATS];
         }
         let orders: Vec<_> = (0..ORDERS).map(|n| (format!("order_{n}"), 1)).collect();
         vec![batch(&orders), batch(&[("popular".to_owned(), 1)])]
