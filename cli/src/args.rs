@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Rebuild(Rebuild),
     /// List, show, replay and delete what could not be folded
     Failures(Failures),
+    /// Reckon what a load costs on AWS, and which quotas bind; calls nothing
+    Cost(Cost),
     /// Be one of the Lambda functions (what the local stack starts)
     #[command(hide = true)]
     Function {
@@ -231,6 +233,34 @@ pub(crate) struct Queue {
     pub(crate) queue_url: Option<String>,
     #[command(flatten)]
     pub(crate) target: Target,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Cost {
+    /// Browsers that are connected all the time, each subscribed to one order
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(..=10_000_000))]
+    pub(crate) connections: u64,
+    /// Events of all orders
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(..=10_000_000))]
+    pub(crate) events_per_minute: u64,
+    /// Browsers that each event goes to
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(..=10_000_000))]
+    pub(crate) subscribers: u64,
+    /// After how many seconds of silence a client pings
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) ping_seconds: u64,
+    /// Bytes of an event's item
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=409_600))]
+    pub(crate) event_bytes: u64,
+    /// Bytes of a projection's item
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..=409_600))]
+    pub(crate) projection_bytes: u64,
+    /// Bytes of an update as it is sent
+    #[arg(long, value_name = "N", default_value_t = 3_000, value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
+    pub(crate) message_bytes: u64,
+    /// Print the tables of docs/cost.md instead
+    #[arg(long)]
+    pub(crate) page: bool,
 }
 
 fn order_id(text: &str) -> Result<OrderId, String> {

@@ -10,6 +10,7 @@ mod access;
 mod append;
 mod args;
 mod console;
+mod cost;
 mod deployment;
 mod failure;
 mod failures;
@@ -51,6 +52,7 @@ async fn run(args: Args) -> Result<(), Failure> {
         Command::Token(options) => token::run(&options),
         Command::Verify(options) => Box::pin(verify::run(options)).await,
         Command::Rebuild(options) => Box::pin(rebuild::run(options)).await,
+        Command::Cost(options) => cost::run(&options),
         Command::Failures(options) => Box::pin(failures::run(options)).await,
         Command::Function { name } => Box::pin(function::run(&name)).await,
     }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
 mod append;
+mod cost;
 mod failures;
 mod faults;
 mod large;
