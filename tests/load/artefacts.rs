@@ -7,7 +7,6 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::print_stdout,
-    clippy::as_conversions,
     reason = "a benchmark that cannot go on has failed, and prints what it measured"
 )]
 

@@ -50,7 +50,7 @@ fn main() -> ExitCode {
         Command::Test { dynamodb_local: false } => test(),
         Command::Test { dynamodb_local: true } => dynamodb_local::test().map(close),
         Command::Bench => rust::bench(),
-        Command::Package => package::package(),
+        Command::Package => package::package(&std::env::var_os("PATH").unwrap_or_default()),
         Command::Template { check } => infra::template(check),
     };
     match done {

@@ -7,10 +7,7 @@
 mod budget;
 mod program_file;
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-};
+use std::{env, ffi::OsStr, fs, path::Path};
 
 use anyhow::{Context as _, bail};
 
@@ -37,13 +34,16 @@ struct Artefact {
 }
 
 /// Builds, checks and prints every artefact; one that breaks a rule fails the command when all are printed.
-pub(crate) fn package() -> anyhow::Result<()> {
+///
+/// `path` is the PATH, where cargo finds cargo-lambda once its folder stands first.
+pub(crate) fn package(path: &OsStr) -> anyhow::Result<()> {
     let functions = functions()?;
     let tools = python::environment("cargo-lambda-venv", REQUIRED)?;
+    let path = env::join_paths([tools.clone()].into_iter().chain(env::split_paths(path)))?;
     let mut artefacts = Vec::new();
     for (architecture, folder) in FOLDERS {
         let folder = root().join("target").join(folder);
-        build(&functions, architecture, &folder, &tools)?;
+        build(&functions, architecture, &folder, &path)?;
         for function in &functions {
             artefacts.push(zip(function, architecture, &folder, &tools)?);
         }
@@ -67,7 +67,7 @@ fn functions() -> anyhow::Result<Vec<String>> {
     Ok(names)
 }
 
-fn build(functions: &[String], architecture: Architecture, folder: &Path, tools: &Path) -> anyhow::Result<()> {
+fn build(functions: &[String], architecture: Architecture, folder: &Path, path: &OsStr) -> anyhow::Result<()> {
     let target = architecture.target();
     step::run("target", program("rustup", &["target", "add", target]))?;
     let folder = folder.to_string_lossy();
@@ -77,12 +77,8 @@ fn build(functions: &[String], architecture: Architecture, folder: &Path, tools:
     for function in functions {
         command.args(["--package", function, "--bin", function]);
     }
-    let path = env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect::<Vec<PathBuf>>();
-    let path = env::join_paths([tools.to_owned()].into_iter().chain(path))?;
-    step::run(&format!("functions for {architecture}"), {
-        command.env("PATH", path);
-        command
-    })
+    command.env("PATH", path);
+    step::run(&format!("functions for {architecture}"), command)
 }
 
 /// Puts a program into the zip that Lambda takes, beside its folder.
