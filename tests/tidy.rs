@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod tidy {
+    mod commands;
     mod crate_edges;
     mod licences;
     mod links;
