@@ -2,7 +2,7 @@
 // that invokes the fan-out with each page.
 // Owns: how long a page is tried, how many at once, and where one goes that no try gets done.
 // Must not know: what a page says.
-// Source: docs/decisions/0007-many-subscribers-are-reached-in-pages.md; Lambda developer guide, "Using Lambda with Amazon SQS".
+// Source: docs/decisions/0009-many-subscribers-are-reached-in-pages.md; Lambda developer guide, "Using Lambda with Amazon SQS".
 import { Duration } from 'aws-cdk-lib';
 import { EventSourceMapping, type IFunction } from 'aws-cdk-lib/aws-lambda';
 import { type IQueue, Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';

@@ -23,7 +23,7 @@ use connections::Connections;
 const EVENTS: u64 = 10_000;
 
 /// Subscribers, queries (a page is 1 MB) and capacity units: two for the projection, and one for each 4 KB of rows.
-const SUBSCRIBERS: [(u64, usize, f64); 4] = [(0, 1, 3.0), (1, 1, 3.0), (100, 1, 5.0), (999, 1, 23.0)];
+const SUBSCRIBERS: [(u64, usize, f64); 4] = [(0, 1, 3.0), (1, 1, 3.0), (100, 1, 5.0), (1_000, 1, 23.0)];
 
 /// What the next event of an order costs the process that folded the one before.
 const STEADY: [&str; 2] = ["PutItem order_projections", "Query subscriptions, consistent"];

@@ -6,25 +6,28 @@ use authorizer::Authorizer;
 use connect::Connect;
 use disconnect::Disconnect;
 use event_handler::EventHandler;
+use fan_out::FanOut;
 use subscribe::Subscribe;
 
 use crate::{application, function};
 
 /// What Lambda itself sets.
-const PLATFORM: [(&str, &str); 4] = [
+const PLATFORM: [(&str, &str); 5] = [
     ("AWS_REGION", "eu-west-1"),
     ("AWS_ACCESS_KEY_ID", "key"),
     ("AWS_SECRET_ACCESS_KEY", "secret"),
     ("AWS_SESSION_TOKEN", "token"),
+    ("AWS_XRAY_DAEMON_ADDRESS", "169.254.79.129:2000"),
 ];
 
-/// What is asked and is not there on AWS: addresses of other endpoints, and whoever is let in without a token.
-const ELSEWHERE: [&str; 5] = [
+/// What is asked and is not there on AWS: addresses of other endpoints, whoever is let in without a token, smaller pages.
+const ELSEWHERE: [&str; 6] = [
     "ANONYMOUS_SCOPE",
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI",
     "AWS_ENDPOINT_URL_DYNAMODB",
     "AWS_ENDPOINT_URL_SQS",
+    "PAGE_SUBSCRIBERS_MAX",
 ];
 
 /// Lets a function read its environment as it is deployed, and compares what it asks for with what it has.
@@ -76,8 +79,16 @@ fn the_event_handler_reads_what_it_has() {
 }
 
 #[test]
+fn the_fan_out_reads_what_it_has() {
+    reads_what_it_has("fan-out", |var| done(FanOut::from_vars(&var)));
+}
+
+#[test]
 fn every_function_of_the_template_is_looked_at() {
     let application = application();
     let functions: BTreeSet<&str> = application.functions.values().map(|function| function.handler.as_str()).collect();
-    assert_eq!(functions, BTreeSet::from(["authorizer", "connect", "disconnect", "event-handler", "subscribe"]));
+    assert_eq!(
+        functions,
+        BTreeSet::from(["authorizer", "connect", "disconnect", "event-handler", "fan-out", "subscribe"])
+    );
 }

@@ -36,10 +36,8 @@ fn metric(folder: &Path, of: &str, name: &str) -> (f64, usize) {
     let lines = lines(folder);
     let lines = lines.iter().filter(|line| line["Function"] == of && !line[name].is_null());
     let values: Vec<f64> = lines
-        .flat_map(|line| match &line[name] {
-            Value::Array(values) => values.iter().map(|value| value.as_f64().unwrap()).collect(),
-            value => vec![value.as_f64().unwrap()],
-        })
+        .flat_map(|line| line[name].as_array().cloned().unwrap_or_else(|| vec![line[name].clone()]))
+        .map(|value| value.as_f64().unwrap())
         .collect();
     (values.iter().sum(), values.len())
 }
@@ -50,7 +48,7 @@ async fn until(is_so: impl Fn() -> bool) {
             sleep(Duration::from_millis(10)).await;
         }
     };
-    timeout(PATIENCE, wait).await.expect("it becomes so");
+    timeout(PATIENCE, wait).await.unwrap();
 }
 
 #[tokio::test]
@@ -142,7 +140,8 @@ async fn a_traced_event_is_followed_from_its_append_to_its_push() {
         let text = std::str::from_utf8(&packet[..length]).unwrap();
         let segment: Value = serde_json::from_str(text.split_once('\n').unwrap().1).unwrap();
         assert_eq!((&segment["trace_id"], &segment["annotations"]["version"]), (&json!(trace_id), &json!(1)));
-        assert!((segment["start_time"].as_f64().unwrap() * 1e3 - appended_at_ms as f64).abs() < 1.0);
+        let begun = Duration::from_secs_f64(segment["start_time"].as_f64().unwrap());
+        assert_eq!(i64::try_from(begun.as_millis()).unwrap(), appended_at_ms);
         let steps: Vec<_> =
             segment["subsegments"].as_array().unwrap().iter().map(|step| step["name"].clone()).collect();
         segments.push((segment["name"].clone(), segment["annotations"]["order_id"].clone(), steps));

@@ -6,13 +6,9 @@
 //! "Capacity unit consumption": a strongly consistent read is a unit for each 4 KB, a write one for each 1 KB and one more for
 //! each index entry.
 
+use domain::limits;
+
 use super::bill::Bill;
-
-/// Subscribers that one invocation pushes to; an order with more hands them over in pages of so many.
-pub(super) const PAGE_SUBSCRIBERS_MAX: u64 = 1_000;
-
-/// Pages that one `SendMessageBatch` takes. Source: SQS.
-const PAGES_PER_CALL_MAX: u64 = 10;
 
 /// A subscription's row whose order and principal are UUIDs: attribute names and values.
 const SUBSCRIPTION_BYTES: u64 = 133;
@@ -20,15 +16,13 @@ const SUBSCRIPTION_BYTES: u64 = 133;
 /// Bytes of a message of API Gateway. Source: API Gateway's prices.
 const MESSAGE_UNIT_BYTES: u64 = 32 * 1024;
 
-/// Memory of each function, in MB. Source: infra/lib/functions.ts.
-pub(super) const FUNCTION_MB: u64 = 256;
+/// Memory of the functions that push to many, and of the others, in MB. Source: infra/lib/functions.ts.
+pub(super) const PUSHING_MB: u64 = 1_769;
+pub(super) const WAITING_MB: u64 = 256;
 
 /// How long a call of DynamoDB takes, and a push: assumed, in milliseconds, since only AWS can say.
-pub(super) const CALL_MS: u64 = 5;
-pub(super) const PUSH_MS: u64 = 20;
-
-/// Pushes that one invocation has in flight. Source: `limits::PUSHES_IN_FLIGHT_MAX`.
-const PUSHES_IN_FLIGHT: u64 = 64;
+const CALL_MS: u64 = 5;
+const PUSH_MS: u64 = 20;
 
 /// One event and whom it goes to.
 #[derive(Clone, Copy, Debug)]
@@ -51,13 +45,19 @@ fn write_units(bytes: u64) -> u64 {
     bytes.div_ceil(1024).max(1)
 }
 
-/// Time of one invocation that makes calls one after the other and pushes many at once, in MB-milliseconds.
-pub(super) fn lambda_mb_ms(calls: u64, pushes: u64) -> u64 {
-    FUNCTION_MB * invocation_ms(calls, pushes)
+/// A bound of `domain::limits`, as a number of this arithmetic.
+pub(super) fn bound(limit: usize) -> u64 {
+    u64::try_from(limit).unwrap_or(u64::MAX)
 }
 
-fn invocation_ms(calls: u64, pushes: u64) -> u64 {
-    calls * CALL_MS + pushes.div_ceil(PUSHES_IN_FLIGHT) * PUSH_MS
+/// Subscribers that one invocation pushes to; an order with more hands them over in pages of so many.
+fn page_max() -> u64 {
+    bound(limits::PAGE_SUBSCRIBERS_MAX)
+}
+
+/// Time of one invocation that makes calls one after the other and pushes many at once.
+pub(super) fn invocation_ms(calls: u64, pushes: u64) -> u64 {
+    calls * CALL_MS + pushes.div_ceil(bound(limits::PUSHES_IN_FLIGHT_MAX)) * PUSH_MS
 }
 
 impl Event {
@@ -74,7 +74,7 @@ impl Event {
             write_units: write_units(self.projection_bytes),
             ..Bill::default()
         };
-        if self.subscribers <= PAGE_SUBSCRIBERS_MAX {
+        if self.pages_count() == 0 {
             let read = Bill { dynamodb_calls: 1, read_units: subscriptions_units(self.subscribers), ..Bill::default() };
             return fold + read + invocation(3, self.subscribers) + self.push(self.subscribers);
         }
@@ -83,22 +83,28 @@ impl Event {
 
     /// How many pages the subscribers are handed over in; none where one invocation pushes itself.
     pub(super) fn pages_count(&self) -> u64 {
-        if self.subscribers <= PAGE_SUBSCRIBERS_MAX { 0 } else { self.subscribers.div_ceil(PAGE_SUBSCRIBERS_MAX) }
+        if self.subscribers <= page_max() { 0 } else { self.subscribers.div_ceil(page_max()) }
     }
 
     fn pages(&self) -> impl Iterator<Item = u64> {
         let (pages, all) = (self.pages_count(), self.subscribers);
-        (0..pages).map(move |page| PAGE_SUBSCRIBERS_MAX.min(all - page * PAGE_SUBSCRIBERS_MAX))
+        (0..pages).map(move |page| page_max().min(all - page * page_max()))
     }
 
-    /// Finding where each page ends reads every row once; then the pages go to the queue.
+    /// Finding where each page ends reads every row once, and asks once more behind a last page that is full; then the pages
+    /// go to the queue.
     fn hand_over(&self) -> Bill {
-        let pages = self.pages_count();
-        let reads = self.pages().map(subscriptions_units).sum();
-        let read = Bill { dynamodb_calls: pages, read_units: reads, ..Bill::default() };
-        let sends = pages.div_ceil(PAGES_PER_CALL_MAX);
-        let send = Bill { sqs_requests: sends, ..Bill::default() };
-        read + send + invocation(2 + pages + sends, 0)
+        let behind_the_last = u64::from(self.subscribers.is_multiple_of(page_max()));
+        let queries = self.pages_count() + behind_the_last;
+        let reads = self.pages().map(subscriptions_units).sum::<u64>() + behind_the_last;
+        let read = Bill { dynamodb_calls: queries, read_units: reads, ..Bill::default() };
+        let send = Bill { sqs_requests: self.sends(), ..Bill::default() };
+        read + send + invocation(2 + queries + self.sends(), 0)
+    }
+
+    /// Calls that hand the pages over.
+    fn sends(&self) -> u64 {
+        self.pages_count().div_ceil(bound(limits::PAGES_PER_CALL_MAX))
     }
 
     /// A page: the projection, the pushed event from the log, the page's rows, and a push each; the message is received and
@@ -119,7 +125,7 @@ impl Event {
     pub(super) fn handler_ms(&self) -> u64 {
         match self.pages_count() {
             0 => invocation_ms(3, self.subscribers),
-            pages => invocation_ms(2 + pages + pages.div_ceil(PAGES_PER_CALL_MAX), 0),
+            pages => invocation_ms(2 + pages + self.sends(), 0),
         }
     }
 
@@ -137,7 +143,7 @@ fn subscriptions_units(subscribers: u64) -> u64 {
 }
 
 fn invocation(calls: u64, pushes: u64) -> Bill {
-    Bill { invocations: 1, lambda_mb_ms: lambda_mb_ms(calls, pushes), ..Bill::default() }
+    Bill { invocations: 1, lambda_mb_ms: PUSHING_MB * invocation_ms(calls, pushes), ..Bill::default() }
 }
 
 #[cfg(test)]
@@ -157,9 +163,9 @@ mod tests {
 
     #[test]
     fn one_more_than_a_page_is_handed_over_in_two() {
-        let (whole, more) = (event(PAGE_SUBSCRIBERS_MAX).bill(), event(PAGE_SUBSCRIBERS_MAX + 1).bill());
+        let (whole, more) = (event(page_max()).bill(), event(page_max() + 1).bill());
         assert_eq!((whole.invocations, whole.sqs_requests), (1, 0));
-        assert_eq!((more.invocations, more.pushes, more.sqs_requests), (3, PAGE_SUBSCRIBERS_MAX + 1, 1 + 2 * 2));
+        assert_eq!((more.invocations, more.pushes, more.sqs_requests), (3, page_max() + 1, 1 + 2 * 2));
         assert_eq!(event(20_000).bill().sqs_requests, 2 + 20 * 2);
     }
 

@@ -6,7 +6,7 @@
 
 use super::{
     bill::Bill,
-    event::{Event, lambda_mb_ms, read_units},
+    event::{Event, WAITING_MB, invocation_ms, read_units},
 };
 
 /// Minutes of a month of 730 hours.
@@ -49,7 +49,7 @@ impl Load {
             pushes: 1,
             messages: 2,
             invocations: 4,
-            lambda_mb_ms: lambda_mb_ms(1, 0) * 2 + lambda_mb_ms(3, 1) + lambda_mb_ms(3, 0),
+            lambda_mb_ms: WAITING_MB * (invocation_ms(1, 0) * 2 + invocation_ms(3, 1) + invocation_ms(3, 0)),
             bytes_out: answer,
             ..Bill::default()
         }

@@ -4,12 +4,13 @@
 //! Must not know: prices.
 //! Source: docs/cost.md names each; all but the partition's can be raised or grow by themselves.
 
+use domain::limits;
 use serde_json::{Value, json};
 
-use super::load::{LIFE_MINUTES, Load};
-
-/// Orders that one shard's batch works on at once. Source: `limits::FOLDS_IN_FLIGHT_MAX`.
-const FOLDS_IN_FLIGHT: u64 = 32;
+use super::{
+    event::{PUSHING_MB, bound},
+    load::{LIFE_MINUTES, Load},
+};
 
 /// One quota, and what is taken of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +42,7 @@ impl Load {
         // A connection's life has a connect, a subscribe and the push of its answer.
         let pings = self.connections.div_ceil(self.ping_seconds);
         let requests = connects * 3 + pings + a_second(self.events_per_minute * bill.pushes);
-        let busy_ms = bill.lambda_mb_ms / super::event::FUNCTION_MB;
+        let busy_ms = bill.lambda_mb_ms / PUSHING_MB;
         let shard_ms = a_second(self.events_per_minute * event.handler_ms());
         vec![
             quota("new connections a second", 500, connects),
@@ -54,7 +55,11 @@ impl Load {
             ),
             quota("write units a second of a table", 40_000, a_second(self.events_per_minute * append.write_units)),
             quota("read units of one order's subscriptions in a second", 3_000, event.subscription_units()),
-            quota("milliseconds a second of one shard's batches", 1_000, shard_ms.div_ceil(FOLDS_IN_FLIGHT)),
+            quota(
+                "milliseconds a second of one shard's batches",
+                1_000,
+                shard_ms.div_ceil(bound(limits::FOLDS_IN_FLIGHT_MAX)),
+            ),
         ]
     }
 }

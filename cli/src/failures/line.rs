@@ -41,6 +41,9 @@ pub(super) fn of(message: &Message) -> Value {
                 "endSequenceNumber": end_sequence_number, "batchSize": batch_size, "sentAt": sent_at,
             })
         }
+        Content::Page { order_id, version } => {
+            json!({"id": id, "kind": "page", "orderId": order_id, "version": version, "sentAt": sent_at})
+        }
         Content::Unreadable { bytes } => json!({"id": id, "kind": "unreadable", "bytes": bytes, "sentAt": sent_at}),
     }
 }
@@ -60,6 +63,7 @@ pub(super) fn order_of(content: &Content) -> Result<OrderId, &'static str> {
     match content {
         Content::Failure(Failure::Poison { key, .. }) => BrokenItem::order_id_in(key).ok_or(NO_ORDER),
         Content::Failure(Failure::NotFolded { order_id, .. }) => OrderId::new(order_id).map_err(|_invalid| NO_ORDER),
+        Content::Page { order_id, .. } => OrderId::new(order_id).map_err(|_invalid| NO_ORDER),
         Content::GivenUp(_) => Err(GIVEN_UP),
         Content::Unreadable { .. } => Err(UNREADABLE),
     }

@@ -43,7 +43,7 @@ impl Orders {
                 self.delivery.deliver(order_id, folded, first, deadline).await?;
             }
             (Some(end), Some(pages)) => {
-                let subscribers = pages.hand_over(order_id, folded, subscriptions, end).await?;
+                let subscribers = pages.hand_over(order_id, folded, subscriptions, (first.len(), end)).await?;
                 measure::fan_out(subscribers);
                 let version = folded.projection.version().get();
                 tracing::info!(order_id = order_id.as_str(), version, subscribers, "handed over in pages");

@@ -87,7 +87,8 @@ impl PageQueue {
         self.subscribers_max
     }
 
-    /// Hands over all subscribers of an order, of whom the first page ends at `end`, and says how many there are.
+    /// Hands over all subscribers of an order, of whom the first page has so many and ends at `end`, and says how many there
+    /// are.
     ///
     /// # Errors
     /// [`NotHandedOver`] if one page of them is not on the queue.
@@ -96,9 +97,9 @@ impl PageQueue {
         order_id: &OrderId,
         folded: &Folded,
         subscriptions: &Subscriptions,
-        end: ConnectionId,
+        (first, end): (usize, ConnectionId),
     ) -> Result<usize, NotHandedOver> {
-        let mut subscribers = self.subscribers_max;
+        let mut subscribers = first;
         let mut pages = vec![Page { after: None, last: Some(end.clone()) }];
         let mut after = Some(end);
         while let Some(begin) = after.take() {

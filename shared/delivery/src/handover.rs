@@ -2,7 +2,7 @@
 //!
 //! Owns: the message's JSON, in both directions.
 //! Must not know: how it travels, what the update says; it holds keys and versions, and no event.
-//! Source: `docs/decisions/0007-many-subscribers-are-reached-in-pages.md`.
+//! Source: `docs/decisions/0009-many-subscribers-are-reached-in-pages.md`.
 
 use domain::{ConnectionId, OrderId, Version, fan_out::Page};
 use serde::{Deserialize, Serialize};

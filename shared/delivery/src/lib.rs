@@ -2,7 +2,7 @@
 //!
 //! Owns: what is pushed together, what a page that is handed over says, and that each outcome leads to what rule 4 says.
 //! Must not know: the change feed, folding, how a browser subscribed, how a page travels.
-//! Source: rules 3 and 4 of the guarantee; `docs/decisions/0007-many-subscribers-are-reached-in-pages.md`.
+//! Source: rules 3 and 4 of the guarantee; `docs/decisions/0009-many-subscribers-are-reached-in-pages.md`.
 
 mod deliver;
 mod folded;

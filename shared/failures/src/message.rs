@@ -1,11 +1,13 @@
 //! A message of the failure queue, as whoever mends what failed reads it.
 //!
-//! Owns: telling our own messages from Lambda's on-failure documents, and from what is neither.
+//! Owns: telling our own messages, pages of subscribers and Lambda's on-failure documents from each other, and from what is
+//! none of them.
 //! Must not know: how a message is received, what is done about it.
-//! Source: our own format, `Failure`; Lambda's document is recorded from AWS (developer guide of AWS Lambda,
+//! Source: our own formats, `Failure` and `shared/delivery/src/handover.rs`; Lambda's document is recorded from AWS (developer guide of AWS Lambda,
 //! "Retain discarded batches"): it names records by their place in the change feed and holds none of them.
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use crate::Failure;
 
@@ -27,7 +29,14 @@ pub enum Content {
     Failure(Failure),
     /// Lambda's: records of the change feed that it handed over no more.
     GivenUp(GivenUp),
-    /// Neither. What it says is shown nowhere: nobody knows what is in it.
+    /// A page of subscribers that was tried for as long as a connection lives.
+    Page {
+        /// The order.
+        order_id: String,
+        /// The version of the update that the page was for.
+        version: u64,
+    },
+    /// None of these. What it says is shown nowhere: nobody knows what is in it.
     Unreadable {
         /// Its length.
         bytes: usize,
@@ -66,7 +75,12 @@ impl Content {
     pub fn read(body: &str) -> Self {
         let failure = || serde_json::from_str(body).ok().map(Self::Failure);
         let given_up = || serde_json::from_str::<Document>(body).ok().map(|document| Self::GivenUp(document.into()));
-        failure().or_else(given_up).unwrap_or(Self::Unreadable { bytes: body.len() })
+        let page = || {
+            serde_json::from_str::<Page>(body)
+                .ok()
+                .map(|Page { order_id, version, .. }| Self::Page { order_id, version })
+        };
+        failure().or_else(given_up).or_else(page).unwrap_or(Self::Unreadable { bytes: body.len() })
     }
 }
 
@@ -77,6 +91,16 @@ struct Document {
     response_context: ResponseContext,
     #[serde(rename = "DDBStreamBatchInfo")]
     batch: Batch,
+}
+
+/// What a page has of an order; whose it was before is in each, so that nothing else is taken for one.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Page {
+    order_id: String,
+    version: u64,
+    #[serde(rename = "before")]
+    _before: Map<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -144,6 +168,12 @@ mod tests {
         reported["responseContext"]["functionError"] = json!(null);
         let reported = Content::read(&reported.to_string());
         assert_eq!(reported, Content::GivenUp(GivenUp { function_error: None, ..given_up }));
+    }
+
+    #[test]
+    fn a_page_of_subscribers_is_read() {
+        let page = r#"{"after":"a=","before":{"owner":"user_1"},"first":7,"orderId":"guid_1","version":9}"#;
+        assert_eq!(Content::read(page), Content::Page { order_id: "guid_1".to_owned(), version: 9 });
     }
 
     #[test]

@@ -101,7 +101,7 @@ impl Subscriptions {
     }
 
     /// The first subscriptions of an order, at most so many, by one strongly consistent read of the table; and behind
-    /// which of them there are more, or may be.
+    /// which of them there are more.
     ///
     /// # Errors
     /// [`ListError`] if DynamoDB does not answer or an item is broken.
@@ -110,10 +110,14 @@ impl Subscriptions {
         order_id: &OrderId,
         subscribers_max: usize,
     ) -> Result<(Vec<Subscription>, Option<ConnectionId>), ListError> {
-        let query = self.query(order_id, &Page::default()).limit(limit(subscribers_max));
+        // One more shows whether there are more.
+        let query = self.query(order_id, &Page::default()).limit(limit(subscribers_max.saturating_add(1)));
         let read = query.send().await.map_err(|error| CallError::new("Query", &self.table, error))?;
-        let subscriptions = read.items().iter().map(item::subscription::from_item).collect::<Result<_, _>>()?;
-        Ok((subscriptions, read.last_evaluated_key.as_ref().map(item::subscription::connection_id_of).transpose()?))
+        let subscriptions = read.items().iter().take(subscribers_max).map(item::subscription::from_item);
+        let subscriptions: Vec<Subscription> = subscriptions.collect::<Result<_, _>>()?;
+        let are_more = read.items().len() > subscribers_max || read.last_evaluated_key.is_some();
+        let end = subscriptions.last().filter(|_last| are_more).map(|last| last.connection_id.clone());
+        Ok((subscriptions, end))
     }
 
     /// Where the page of at most so many subscribers behind an id ends, and how many are on it, by one strongly consistent
