@@ -21,7 +21,12 @@ export function fromSource(manifestPath: string): Artefacts {
       ...options,
       manifestPath,
       binaryName: crate,
-      bundling: { architecture: Architecture.ARM_64, cargoLambdaFlags: ['--locked'] },
+      // As `cargo xtask package` builds them: cargo-lambda's own optimizations would make a panic abort.
+      bundling: {
+        architecture: Architecture.ARM_64,
+        profile: 'lambda',
+        cargoLambdaFlags: ['--locked', '--disable-optimizations'],
+      },
     });
     // What RustFunction puts there means as little to Lambda, and nothing to whoever reads the template.
     (lambda.node.defaultChild as CfnFunction).handler = crate;
