@@ -20,8 +20,8 @@ use program_file::{Architecture, ProgramFile};
 const FUNCTIONS: &str = "functions";
 const REQUIRED: &str = "xtask/cargo-lambda.requirements.txt";
 
-/// The profile of Cargo.toml that is chosen for Lambda.
-const PROFILE: &str = "lambda";
+/// The profile of Cargo.toml that is chosen for Lambda. Cargo names a folder of `target/` after it: `lambda` is taken.
+const PROFILE: &str = "function";
 
 /// Each architecture's folder under `target/`: what is deployed is in the one that cargo-lambda has by itself.
 const FOLDERS: [(Architecture, &str); 2] = [(Architecture::Arm64, "lambda"), (Architecture::X86_64, "lambda-x86-64")];
