@@ -24,7 +24,7 @@ export function fromSource(manifestPath: string): Artefacts {
       // As `cargo xtask package` builds them: cargo-lambda's own optimizations would make a panic abort.
       bundling: {
         architecture: Architecture.ARM_64,
-        profile: 'lambda',
+        profile: 'function',
         cargoLambdaFlags: ['--locked', '--disable-optimizations'],
       },
     });
