@@ -24,6 +24,8 @@ const DEFAULTS = {
   pongWithinMs: 10_000,
   /** Age at which a fresh connection takes over; API Gateway ends one after 2 hours. */
   renewAfterMs: 110 * 60_000,
+  /** Time before the end of a token at which a fresh connection, with another token, takes over. */
+  renewBeforeExpiryMs: 30_000,
   /** Time without any order after which the connection is closed. */
   restAfterMs: 10_000,
   /** Longest wait for a connection to open. */
@@ -192,13 +194,17 @@ export class Foldcast {
   }
 
   async #open() {
-    const { url, token, openWithinMs } = this.#options;
+    const { url, token, openWithinMs, renewAfterMs, renewBeforeExpiryMs } = this.#options;
+    let renewInMs = renewAfterMs;
     const opening = { close() {} };
     this.#opening = opening;
     let socket;
     try {
       const value = typeof token === 'function' ? await token() : token;
       if (this.#isClosed || this.#opening !== opening) return;
+      // A token that ends sooner than that has its connection ended by the gateway.
+      const expiresInMs = expiry(value) - Date.now() - renewBeforeExpiryMs;
+      if (expiresInMs > 0) renewInMs = Math.min(renewInMs, expiresInMs);
       // A sub-protocol is the one header that a page can set; an address would get into logs.
       socket = new WebSocket(url, value === undefined ? [] : ['foldcast', value]);
     } catch {
@@ -208,19 +214,19 @@ export class Foldcast {
     const parts = new Parts();
     this.#opening = socket;
     this.#timers.open = setTimeout(() => this.#lose(socket), openWithinMs);
-    socket.onopen = () => this.#opened(socket);
+    socket.onopen = () => this.#opened(socket, renewInMs);
     socket.onclose = () => this.#lose(socket);
     socket.onmessage = ({ data }) => this.#heard(socket, parts, data);
   }
 
-  #opened(socket) {
+  #opened(socket, renewInMs) {
     clearTimeout(this.#timers.open);
     this.#opening = undefined;
     if (this.#current) this.#old.add(this.#current);
     this.#current = socket;
     this.#listen();
     clearTimeout(this.#timers.renew);
-    this.#timers.renew = setTimeout(() => this.#renew(), this.#options.renewAfterMs);
+    this.#timers.renew = setTimeout(() => this.#renew(), renewInMs);
     this.#pump();
   }
 
@@ -346,6 +352,15 @@ function wakers() {
     [globalThis, 'offline'],
     [globalThis.document, 'visibilitychange'],
   ]);
+}
+
+/** When a JSON Web Token ends, in milliseconds since 1970; of what is none, nothing is known. */
+function expiry(token) {
+  try {
+    return JSON.parse(atob(token.split('.')[1].replace(/-/g, '+').replace(/_/g, '/'))).exp * 1_000;
+  } catch {
+    return NaN;
+  }
 }
 
 function send(socket, message) {

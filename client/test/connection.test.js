@@ -173,6 +173,26 @@ test('a fresh connection takes over, and the old one ends when every order is an
   client.close();
 });
 
+test('a fresh connection with another token takes over before the token of the old one ends', async () => {
+  // In the alphabet of URLs, with a character that base64 itself has not.
+  const token = (exp) => `h.${Buffer.from(JSON.stringify({ exp, sub: '\u00ff?>' })).toString('base64url')}.s`;
+  assert.match(token(0), /[-_]/);
+  const tokens = [token(Date.now() / 1_000 + 100), 'opaque', token(Date.now() / 1_000 + 100)];
+  const { client } = await following(['a'], { token: () => tokens.shift(), renewAfterMs: 200_000, renewBeforeExpiryMs: 40_000 });
+  await pass(59_999);
+  assert.equal(sockets.length, 1);
+  await pass(1);
+  assert.equal(sockets[1].protocols[1], 'opaque');
+  sockets[1].open();
+  await pass(199_999);
+  assert.equal(sockets.length, 2, 'of a token that is none, nothing is known');
+  await pass(1);
+  sockets[2].open();
+  await pass(199_999);
+  assert.equal(sockets.length, 3, 'a token that has ended is left to the gateway');
+  client.close();
+});
+
 test('a gap asks for what is missing, once', async () => {
   const { client, socket, seen } = await following(['a']);
   socket.hear(update('a', 1));

@@ -43,13 +43,15 @@ test('it has no dependency but the page’s own React', async () => {
   assert.equal(manifest.peerDependenciesMeta.react.optional, true);
 });
 
-test('who installs it from npm has its types', async (t) => {
+test('who installs it from npm has its types and its licences', async (t) => {
   const client = new URL('..', import.meta.url).pathname;
   const place = await folder(t);
   const installed = join(place, 'node_modules/@foldcast/client');
   await mkdir(installed, { recursive: true });
   await run('npm', ['pack', '--silent', '--pack-destination', place], { cwd: client });
   await run('tar', ['-xzf', join(place, 'foldcast-client-0.1.0.tgz'), '-C', installed, '--strip-components', '1']);
+  assert.match(await readFile(join(installed, 'LICENSE-APACHE'), 'utf8'), /Apache License/);
+  assert.match(await readFile(join(installed, 'LICENSE-MIT'), 'utf8'), /Permission is hereby granted/);
   await writeFile(join(place, 'consumer.mts'), CONSUMER);
   const flags = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023', '--lib', 'es2023,dom', '--types', ''];
   await run(join(client, 'node_modules/.bin/tsc'), [...flags, join(place, 'consumer.mts')], { cwd: place });
