@@ -14,7 +14,6 @@ use futures_util::{
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::{
-    io::AsyncReadExt,
     sync::{Semaphore, mpsc},
     time::{self, Instant},
 };
@@ -159,8 +158,8 @@ enum End {
 /// may be lost with it.
 async fn drain(mut socket: Socket) {
     while let Some(Ok(_)) = socket.next().await {}
-    let mut rest = [0; 4096];
-    while matches!(socket.get_mut().read(&mut rest).await, Ok(1..)) {}
+    // What it copies through is not kept in every connection's task, as an array here would be.
+    tokio::io::copy(socket.get_mut(), &mut tokio::io::sink()).await.ok();
 }
 
 /// Writes what is due, until told to close or the socket fails.

@@ -27,7 +27,7 @@ use super::{
 };
 
 /// Bytes that a connection reads at once; the default of 128 KB is what most of an idle connection's memory would be.
-const READ_BUFFER_BYTES: usize = 4096;
+const READ_BUFFER_BYTES: usize = 1024;
 
 pub(super) async fn answer(
     mut request: Request<Incoming>,
