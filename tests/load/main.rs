@@ -13,20 +13,31 @@
     reason = "a benchmark that cannot go on has failed, and prints what it measured"
 )]
 
+mod broadcast;
 mod client;
+mod cold_start;
+mod fold;
 mod interleaved;
+mod lag;
 mod local_stack;
 mod machine;
 mod process;
+mod programs;
 mod push;
 mod report;
 mod side;
+mod size;
+
+use std::io::{BufRead, stdin};
 
 use machine::Machine;
 use report::Table;
 
 /// The benchmarks, in the order of the page.
-const NAMES: [&str; 2] = ["push", "local-stack"];
+const NAMES: [&str; 7] = ["push", "cold-start", "lag", "fold", "local-stack", "broadcast", "size"];
+
+/// One more, which takes minutes: it runs only when it is asked for.
+const CLEAN_BUILD: &str = "clean-build";
 
 #[tokio::main]
 async fn main() {
@@ -34,28 +45,53 @@ async fn main() {
     if let [side, name, url] = args.as_slice()
         && side == "side"
     {
-        return push::sides::serve(name, url).await;
+        return serve(name, url).await;
     }
-    let unknown = args.iter().find(|arg| !NAMES.contains(&arg.as_str()));
-    assert!(unknown.is_none(), "there is no benchmark {unknown:?}: {NAMES:?}");
+    let unknown = args.iter().find(|arg| !NAMES.contains(&arg.as_str()) && *arg != CLEAN_BUILD);
+    assert!(unknown.is_none(), "there is no benchmark {unknown:?}: {NAMES:?} or {CLEAN_BUILD:?}");
     let mut machine = Machine::look();
-    let mut tables = Vec::new();
-    for name in NAMES.into_iter().filter(|name| args.is_empty() || args.iter().any(|arg| arg == name)) {
-        println!("\nmeasuring {name}");
-        let measured = run(name).await;
-        measured.iter().for_each(Table::print);
-        tables.extend(measured);
+    let is_whole = args.is_empty() || NAMES.iter().all(|name| args.iter().any(|arg| arg == name));
+    let mut tables: Vec<Table> = Vec::new();
+    for name in NAMES.into_iter().chain([CLEAN_BUILD]) {
+        let is_asked_for = args.iter().any(|arg| arg == name) || (args.is_empty() && name != CLEAN_BUILD);
+        if is_asked_for {
+            println!("measuring {name}");
+            let table = run(name).await;
+            table.print();
+            tables.push(table);
+        }
     }
     machine.look_again();
-    report::write(&machine, &tables, args.is_empty());
+    report::write(&machine, &tables, is_whole);
 }
 
-async fn run(name: &str) -> Vec<Table> {
+async fn run(name: &str) -> Table {
     match name {
-        "push" => vec![push::run().await],
-        _ => {
-            local_stack::start_up();
-            Vec::new()
-        }
+        "push" => push::run().await,
+        "cold-start" => cold_start::run().await,
+        "lag" => lag::run().await,
+        "fold" => fold::run().await,
+        "local-stack" => local_stack::run().await,
+        "broadcast" => broadcast::run().await,
+        "size" => size::run(),
+        _ => size::clean_build(),
+    }
+}
+
+/// Is one side of a comparison until there is no more input.
+async fn serve(side: &str, url: &str) {
+    let bare = match side {
+        "bare-server" => Some(broadcast::Bare::start().await),
+        _ => None,
+    };
+    for line in stdin().lock().lines() {
+        let asked = serde_json::from_str(&line.unwrap()).unwrap();
+        let answer = match (&bare, side) {
+            (Some(bare), _) => bare.round(&asked).await,
+            (None, "fold") => fold::fold(url).await,
+            (None, "parse") => fold::parse(url).await,
+            (None, _) => push::sides::round(side, url, &asked).await,
+        };
+        println!("{answer}");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns: processor time and memory of this process and of others.
 //! Must not know: what they do.
-//! Source: `proc(5)`; a tick is a hundredth of a second on every Linux that Rust runs on.
+//! Source: `proc(5)`.
 
 use std::{fs, time::Duration};
 
@@ -14,12 +14,12 @@ pub(crate) fn own_cpu() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// Processor time that another process has used, in hundredths of a second.
+/// Processor time of another process's threads that live.
 pub(crate) fn cpu(id: u32) -> Duration {
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-    Duration::from_millis(ticks * 10)
+    let tasks = fs::read_dir(format!("/proc/{id}/task")).unwrap();
+    let ran = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("schedstat")).ok());
+    let ns = ran.filter_map(|ran| ran.split_whitespace().next()?.parse::<u64>().ok());
+    Duration::from_nanos(ns.sum())
 }
 
 /// A line of a process's status, in KB: `VmRSS` is the memory in use, `VmHWM` the most that ever was.

@@ -5,7 +5,7 @@
 //! Source: the goal: within 1.3 of a bare client that signs.
 
 pub(crate) mod sides;
-mod sink;
+pub(crate) mod sink;
 
 use serde_json::json;
 

@@ -33,8 +33,11 @@ enum Command {
         #[arg(long)]
         dynamodb_local: bool,
     },
-    /// Measure, with optimized programs, and print what was measured
-    Bench,
+    /// Measure, with optimized programs, print what was measured and write target/bench/report.json and docs/performance.md
+    Bench {
+        /// Only these benchmarks, and no page; `clean-build` runs by its name alone
+        names: Vec<String>,
+    },
     /// Build each function for Lambda, arm64 and x86-64, check it, and print its size
     Package,
     /// Write infra/template.json from the CDK code
@@ -49,7 +52,7 @@ fn main() -> ExitCode {
     let done = match Command::parse() {
         Command::Test { dynamodb_local: false } => test(),
         Command::Test { dynamodb_local: true } => dynamodb_local::test().map(close),
-        Command::Bench => rust::bench(),
+        Command::Bench { names } => rust::bench(&names),
         Command::Package => package::package(&std::env::var_os("PATH").unwrap_or_default()),
         Command::Template { check } => infra::template(check),
     };

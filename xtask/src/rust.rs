@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 use crate::{
+    npm,
     step::{self, program},
     tally::Tally,
 };
@@ -43,7 +44,10 @@ pub(crate) fn test() -> anyhow::Result<Tally> {
     step::run_tests("Rust tests", program("cargo", &["test", "--workspace"]))
 }
 
-/// Every benchmark of the workspace.
-pub(crate) fn bench() -> anyhow::Result<()> {
-    step::run("benchmarks", program("cargo", &["bench", "-p", "tests", "--bench", "load"]))
+/// The benchmarks of the workspace with these names, or all.
+pub(crate) fn bench(names: &[String]) -> anyhow::Result<()> {
+    npm::install("tests/load/peers")?;
+    let mut bench = program("cargo", &["bench", "-p", "tests", "--bench", "load", "--"]);
+    bench.args(names);
+    step::run("benchmarks", bench)
 }

@@ -4,10 +4,7 @@
 //! Must not know: the other sides.
 //! Source: each client as its documentation has it, without retries; the runtime is the functions' own.
 
-use std::{
-    io::{BufRead, stdin},
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_sdk_apigatewaymanagement::{
@@ -43,20 +40,17 @@ const PUSH_IN_FLIGHT: usize = domain::limits::PUSHES_IN_FLIGHT_MAX;
 
 type Hyper = Client<HttpConnector, Full<Bytes>>;
 
-/// Serves rounds until there is no more input.
-pub(crate) async fn serve(side: &str, url: &str) {
-    for line in stdin().lock().lines() {
-        let asked: Value = serde_json::from_str(&line.unwrap()).unwrap();
-        let number = |name: &str| asked[name].as_u64().unwrap() as usize;
-        let (in_flight, count) = (number("inFlight"), number("count"));
-        let (cpu, delivered) = match side {
-            "push" => foldcast(url, in_flight, count).await,
-            "hyper" => hyper(url, in_flight, count, false).await,
-            "hyper-signed" => hyper(url, in_flight, count, true).await,
-            _ => sdk(url, in_flight, count).await,
-        };
-        println!("{}", json!({"cpuUs": cpu.as_secs_f64() * 1e6, "delivered": delivered}));
-    }
+/// One round of a side: so many pushes, with so many in flight.
+pub(crate) async fn round(side: &str, url: &str, asked: &Value) -> Value {
+    let number = |name: &str| asked[name].as_u64().unwrap() as usize;
+    let (in_flight, count) = (number("inFlight"), number("count"));
+    let (cpu, delivered) = match side {
+        "push" => foldcast(url, in_flight, count).await,
+        "hyper" => hyper(url, in_flight, count, false).await,
+        "hyper-signed" => hyper(url, in_flight, count, true).await,
+        _ => sdk(url, in_flight, count).await,
+    };
+    json!({"cpuUs": cpu.as_secs_f64() * 1e6, "delivered": delivered})
 }
 
 fn connection_id(number: usize) -> String {
@@ -95,7 +89,7 @@ async fn foldcast(url: &str, in_flight: usize, count: usize) -> (Duration, usize
     (own_cpu() - before, outcomes.iter().filter(|outcome| **outcome == Outcome::Delivered).count())
 }
 
-fn push_client(url: &str) -> Push {
+pub(crate) fn push_client(url: &str) -> Push {
     let url = url.to_owned();
     let var = move |name: &str| match name {
         "AWS_REGION" => Some("us-east-1".to_owned()),

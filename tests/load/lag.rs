@@ -1,0 +1,178 @@
+//! From the append of an event to its browsers.
+//!
+//! Owns: two crowds of browsers, and how long each delivery takes; the same on a push server that has no log and no fold.
+//! Must not know: what happens between.
+//! Source: the local stack as users start it; `peers/socketio.js`.
+
+pub(crate) mod crowd;
+
+use std::{fs, time::Duration};
+
+use domain::{Event, EventData, EventRef};
+use futures_util::{StreamExt, stream};
+use http_body_util::{BodyExt, Full};
+use hyper::{Request, body::Bytes};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use serde_json::json;
+use store::{Store, aws::sdk_config};
+use tests::{engine::variables, stack::Stack};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::{
+    interleaved::quantile,
+    local_stack::UNLIMITED,
+    report::{Cell, Table},
+    side::Side,
+};
+use crowd::Crowd;
+
+/// How many browsers on how many orders, and how many events come how often.
+struct Scenario {
+    name: &'static str,
+    browsers: usize,
+    orders: usize,
+    events: usize,
+    every: Duration,
+}
+
+const SCENARIOS: [Scenario; 2] = [
+    Scenario {
+        name: "1,000 browsers on 100 orders, 200 events a second",
+        browsers: 1_000,
+        orders: 100,
+        events: 2_000,
+        every: Duration::from_millis(5),
+    },
+    Scenario {
+        name: "10,000 browsers on one order, an event every 4 s",
+        browsers: 10_000,
+        orders: 1,
+        events: 6,
+        every: Duration::from_secs(4),
+    },
+];
+
+/// Longest wait for what has been published.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const METHOD: &str = "From the call that appends an event to its arrival in a browser's socket, for each event and each of its order's browsers. Foldcast is the local stack \
+as `cargo run` starts it, release build: the append is a conditional put to DynamoDB, and between it and the browser are the change feed, the event handler's process, \
+the fold, the query of subscribers and a signed POST for each. socket.io is a Node.js server with a room for each order, to which the same update is posted over HTTP and \
+which has no log, no fold and no subscription in a table: the limit of what those cost. Server, producer and browsers share the machine's cores. An event that came with \
+others in one update counts at the update's arrival. The limits of connections and requests a second are raised.";
+
+/// What browsers are subscribed to.
+enum Server {
+    Foldcast(Box<Stack>, Box<Store>),
+    SocketIo(Box<SocketIo>),
+}
+
+/// A server of socket.io, and the way to post to it.
+struct SocketIo {
+    side: Side,
+    address: String,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+/// Runs both scenarios on both servers.
+pub(crate) async fn run() -> Table {
+    let mut rows = Vec::new();
+    for scenario in &SCENARIOS {
+        for server in [Server::foldcast(), Server::socket_io()] {
+            rows.push(measure(scenario, server).await);
+        }
+    }
+    let columns = vec!["scenario", "server", "p50 ms", "p99 ms", "p99.9 ms", "delivered", "due"];
+    Table { title: "Lag", method: METHOD.to_owned(), columns, rows }
+}
+
+async fn measure(scenario: &Scenario, server: Server) -> Vec<Cell> {
+    let order_ids: Vec<String> = (0..scenario.orders).map(|order| format!("guid_{order}")).collect();
+    let mut crowd = Crowd::default();
+    for at in 0..scenario.browsers {
+        crowd.wants(&order_ids[at % order_ids.len()]);
+    }
+    match &server {
+        Server::Foldcast(stack, _) => crowd.come(&stack.websocket_url, false).await,
+        Server::SocketIo(server) => crowd.come(&server.address, true).await,
+    }
+    let mut ticks = interval(scenario.every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    // A slow answer to one append does not hold up the next.
+    let due = stream::unfold((ticks, 0), async |(mut ticks, at)| {
+        (at < scenario.events).then_some(())?;
+        ticks.tick().await;
+        Some((at, (ticks, at + 1)))
+    });
+    let publish = |at: usize| server.publish(&order_ids[at % order_ids.len()], at);
+    due.map(publish).buffer_unordered(256).collect::<Vec<()>>().await;
+    let expected = scenario.events * scenario.browsers / scenario.orders;
+    let lags = crowd.lags(expected, Instant::now() + PATIENCE).await;
+    let ms = |share: f64| Cell::Number(quantile(&lags, share), 1);
+    vec![
+        scenario.name.into(),
+        server.name().into(),
+        ms(0.5),
+        ms(0.99),
+        ms(0.999),
+        Cell::Number(lags.len() as f64, 0),
+        Cell::Number(expected as f64, 0),
+    ]
+}
+
+/// Foldcast's own stack, its quotas out of the way; it logs to nowhere.
+pub(crate) fn stack() -> Stack {
+    let limits = tempfile::NamedTempFile::new().unwrap();
+    fs::write(limits.path(), UNLIMITED).unwrap();
+    let log = fs::File::create("/dev/null").unwrap();
+    Stack::start_logging(&["--limits", limits.path().to_str().unwrap()], &[], log)
+}
+
+impl Server {
+    fn foldcast() -> Self {
+        let stack = stack();
+        let var = variables(stack.dynamodb_url.clone());
+        let store = Store::from_vars(&sdk_config(&var).unwrap(), &var).unwrap();
+        Self::Foldcast(Box::new(stack), Box::new(store))
+    }
+
+    fn socket_io() -> Self {
+        let mut side = Side::node("socket.io, Node.js", &["socketio.js"]);
+        let port = side.listen()["port"].as_u64().unwrap();
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        Self::SocketIo(Box::new(SocketIo { side, address: format!("127.0.0.1:{port}"), client }))
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Foldcast(..) => "Foldcast, local stack",
+            Self::SocketIo(server) => server.side.name,
+        }
+    }
+
+    /// Appends an event whose `ts` is this moment.
+    async fn publish(&self, order_id: &str, number: usize) {
+        let ts_us = crowd::now_us();
+        let data = json!({"eventName": "OrderChanged", "orderId": order_id, "n": number, "note": "x".repeat(400)});
+        match self {
+            Self::Foldcast(_, store) => {
+                let data = EventData::new(data.as_object().unwrap().clone()).unwrap();
+                let event_ref = EventRef::parse(&(number + 1).to_string()).unwrap();
+                store.event_log.append(&Event { event_ref, ts_us, data }, None).await.unwrap();
+            }
+            Self::SocketIo(server) => {
+                let SocketIo { address, client, .. } = &**server;
+                let event = json!({"version": number, "ref": number.to_string(), "ts": ts_us, "data": data});
+                let update = json!({"type": "update", "orderId": order_id, "version": number, "events": [event],
+                                    "projection": data});
+                let publish = Request::post(format!("http://{address}/publish/{order_id}"));
+                let answer = client.request(publish.body(Full::from(update.to_string())).unwrap()).await.unwrap();
+                assert!(answer.status().is_success());
+                answer.into_body().collect().await.unwrap();
+            }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! How large the programs are, and how much of others is in them.
+//!
+//! Owns: the sizes, the counts of crates, and why the heavy ones are there.
+//! Must not know: how fast they are.
+//! Source: the release profile; `cargo tree`.
+
+use std::{collections::BTreeSet, fs, path::PathBuf, process::Command, time::Instant};
+
+use tests::stack::root;
+
+use crate::{
+    programs::{self, FUNCTIONS},
+    report::{Cell, Table},
+};
+
+/// Heavy crates, and what they are there for.
+const HEAVY: [(&str, &str); 7] = [
+    ("lambda_runtime", "the Runtime API"),
+    ("aws-sdk-dynamodb", "the tables"),
+    ("aws-sdk-sqs", "the failure queue"),
+    ("aws-sdk-apigatewaymanagement", "`@connections`"),
+    ("rustls", "TLS"),
+    ("reqwest", "an issuer's keys"),
+    ("dynoxide-rs", "the embedded DynamoDB"),
+];
+
+const METHOD: &str = "The release build of each program, as `cargo build --release` makes it on this machine, stripped. Crates are those that are linked in, without build \
+scripts' and tests' (`cargo tree -e normal`).";
+
+/// Looks at every program.
+pub(crate) fn run() -> Table {
+    let functions = FUNCTIONS.iter().map(|&name| (name, programs::function(name)));
+    let programs = functions.chain([("foldcast-cli", tests::stack::binary().to_owned())]);
+    let row = |(package, program): (&str, PathBuf)| {
+        let crates = crates(package);
+        let heavy = HEAVY.iter().filter(|(name, _)| crates.contains(*name));
+        let heavy: Vec<String> = heavy.map(|(name, why)| format!("`{name}` ({why})")).collect();
+        vec![
+            Cell::from(format!("`{}`", program.file_name().unwrap().display())),
+            Cell::Number(fs::metadata(&program).unwrap().len() as f64 / 1e6, 2),
+            Cell::Number(crates.len() as f64, 0),
+            Cell::from(heavy.join(", ")),
+        ]
+    };
+    let columns = vec!["program", "MB", "crates", "heavy ones"];
+    Table { title: "Size", method: METHOD.to_owned(), columns, rows: programs.map(row).collect() }
+}
+
+/// How long the functions take to build from nothing; minutes, so only when asked for.
+pub(crate) fn clean_build() -> Table {
+    let folder = tempfile::TempDir::new().unwrap();
+    let begun = Instant::now();
+    programs::build(folder.path());
+    let row = vec![Cell::from("the five functions"), Cell::Number(begun.elapsed().as_secs_f64(), 0)];
+    Table {
+        title: "Clean build",
+        method: "`cargo build --release` of every function into an empty folder; what cargo has downloaded is there."
+            .to_owned(),
+        columns: vec!["what", "s"],
+        rows: vec![row],
+    }
+}
+
+/// The crates that are linked into a program, ours among them.
+fn crates(package: &str) -> BTreeSet<String> {
+    let args = ["tree", "--quiet", "-p", package, "-e", "normal", "--prefix", "none", "--format", "{p}"];
+    let tree = Command::new(env!("CARGO")).args(args).current_dir(root()).output().unwrap();
+    let tree = String::from_utf8(tree.stdout).unwrap();
+    tree.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+}
