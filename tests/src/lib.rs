@@ -17,6 +17,7 @@ pub mod aws_json;
 pub mod browser;
 pub mod counted;
 pub mod engine;
+pub mod fauna;
 pub mod gateway;
 pub mod stack;
 
