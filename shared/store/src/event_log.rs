@@ -169,7 +169,10 @@ impl EventLog {
     }
 
     /// The version of the event with this ref. A strongly consistent read of the local index.
-    async fn version_of(&self, order_id: &OrderId, event_ref: EventRef) -> Result<Option<Version>, ReadError> {
+    ///
+    /// # Errors
+    /// [`ReadError`] if DynamoDB does not answer or the index has a broken entry.
+    pub async fn version_of(&self, order_id: &OrderId, event_ref: EventRef) -> Result<Option<Version>, ReadError> {
         let query = self
             .client
             .query()

@@ -6,6 +6,8 @@
 
 pub mod connection;
 pub mod event;
+pub mod fauna_document;
+pub mod fauna_feed;
 mod json;
 pub mod projection;
 pub(crate) mod size;

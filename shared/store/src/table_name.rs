@@ -45,6 +45,14 @@ impl TableName {
         Self::from_var(var, "SUBSCRIPTIONS_TABLE", "subscriptions")
     }
 
+    /// The feed of a FaunaDB collection: `FAUNA_FEED_TABLE`, else `fauna_feed`.
+    ///
+    /// # Errors
+    /// [`VariableError::Malformed`] for a value that can name no table.
+    pub fn fauna_feed(var: impl Fn(&str) -> Option<String>) -> Result<Self, VariableError> {
+        Self::from_var(var, "FAUNA_FEED_TABLE", "fauna_feed")
+    }
+
     fn from_var(
         var: impl Fn(&str) -> Option<String>,
         name: &'static str,

@@ -10,6 +10,7 @@ mod change_feed;
 #[path = "../../../../tests/src/engine.rs"]
 mod engine;
 mod event_log;
+mod fauna_feed;
 mod projections;
 mod subscriptions;
 mod tables;

@@ -8,17 +8,18 @@ use std::net::Ipv4Addr;
 
 use dynoxide::Database;
 use serde_json::{Value, json};
-use store::{Store, aws::sdk_config};
+use store::{SdkConfig, Store, aws::sdk_config};
 use tokio::net::TcpListener;
 
 use crate::{
     aws_json::call,
-    engine::{ChangeFeed, create_requests, variables},
+    engine::{ChangeFeed, create_requests, fauna_feed_request, variables},
 };
 
 /// A set of tables.
 pub(crate) struct Tables {
     pub(crate) store: Store,
+    pub(crate) sdk: SdkConfig,
     url: String,
     /// DynamoDB Local keeps the tables of each access key apart.
     access_key_id: String,
@@ -38,8 +39,14 @@ impl Tables {
         let var = |name: &str| {
             if name == "AWS_ACCESS_KEY_ID" { Some(access_key_id.clone()) } else { variables(name) }
         };
-        let store = Store::from_vars(&sdk_config(var).unwrap(), var).unwrap();
-        Self { store, url, access_key_id }
+        let sdk = sdk_config(var).unwrap();
+        let store = Store::from_vars(&sdk, var).unwrap();
+        Self { store, sdk, url, access_key_id }
+    }
+
+    /// Makes the table that a deployment has with a feed of FaunaDB.
+    pub(crate) async fn make_fauna_feed(&self) {
+        self.dynamodb("CreateTable", &fauna_feed_request()).await;
     }
 
     /// Calls DynamoDB as a foreign program does.
