@@ -128,6 +128,11 @@ impl Fauna {
         std::mem::take(&mut *lock(&self.shared.seen))
     }
 
+    /// Forgets the requests until here.
+    pub fn forget_seen(&self) {
+        lock(&self.shared.seen).clear();
+    }
+
     /// Moves its clock.
     pub fn advance(&self, by_us: i64) {
         lock(&self.shared.state).clock_ahead_us += by_us;

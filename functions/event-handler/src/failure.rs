@@ -47,6 +47,7 @@ impl EventHandler {
             Failure::NotFolded { order_id, first_version, last_version, reason } => {
                 tracing::error!(order_id, first_version, last_version, reason, "an order cannot be folded");
             }
+            Failure::NotAppended { event_ref, reason } => tracing::error!(event_ref, reason, "a document is no event"),
         }
         let error = self.failures.send(&failure).await.err()?;
         let cause = std::error::Error::source(&error).map(ToString::to_string);

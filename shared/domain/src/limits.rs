@@ -116,3 +116,49 @@ pub const ROOM_TRIES_MAX: u32 = 16;
 
 /// Rounds of a `BatchWriteItem` that leaves keys unprocessed, before the caller is told.
 pub const BATCH_WRITE_TRIES_MAX: u32 = 8;
+
+/// Documents in one page of FaunaDB, read with their contents: at 1 KB each a quarter of a megabyte.
+pub const FAUNA_PAGE_DOCUMENTS_MAX: usize = 250;
+
+/// Refs in one page of FaunaDB's history, which has no contents.
+pub const FAUNA_PAGE_REFS_MAX: usize = 1_000;
+
+/// Pages of history that one look for removals reads; the next look goes on.
+pub const FAUNA_REMOVAL_PAGES_MAX: usize = 20;
+
+/// Largest answer of FaunaDB that is held, in bytes; a page over it is read in smaller ones. Twice what FaunaDB takes as a
+/// request (8 MiB), so that each document fits.
+pub const FAUNA_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// How long a query of FaunaDB may take at first, and at most after it took too long. Source: FaunaDB takes up to 10 minutes.
+pub const FAUNA_QUERY_TIME_OUT: Duration = Duration::from_secs(10);
+/// See [`FAUNA_QUERY_TIME_OUT`].
+pub const FAUNA_QUERY_TIME_OUT_MAX: Duration = Duration::from_secs(40);
+
+/// How long a connection to FaunaDB may be idle and still be used. Source: the server closes it after 5 seconds.
+pub const FAUNA_IDLE_MAX: Duration = Duration::from_secs(4);
+
+/// How far ahead of this machine's clock a transaction time may be that FaunaDB is told: beyond it reads would wait.
+pub const FAUNA_AHEAD_MAX: Duration = Duration::from_secs(2);
+
+/// Tries of one query that fails for a reason that passes; the feed's time is over before, as a rule.
+pub const FAUNA_TRIES_MAX: u32 = 30;
+
+/// Tries after an internal error or an answer that cannot be read: what does not pass soon does not pass.
+pub const FAUNA_TRIES_TWICE: u32 = 3;
+
+/// Pause before the second try of a query, doubled for each further one up to the longest; the jitter is full.
+pub const FAUNA_PAUSE_FIRST: Duration = Duration::from_millis(100);
+/// The first pause where a cluster is being changed.
+pub const FAUNA_PAUSE_SLOW: Duration = Duration::from_secs(2);
+/// See [`FAUNA_PAUSE_FIRST`].
+pub const FAUNA_PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// Pause between two looks for new documents.
+pub const FAUNA_POLL_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long the feed's lease is held beyond the last sign of life. A feed that is killed is followed after this.
+pub const FAUNA_LEASE: Duration = Duration::from_secs(20);
+
+/// Orders of one page of FaunaDB that are appended to at once.
+pub const FAUNA_ORDERS_IN_FLIGHT_MAX: usize = 16;

@@ -37,6 +37,14 @@ pub enum Failure {
         /// What is in the way.
         reason: String,
     },
+    /// A document of FaunaDB is in no log, since it is no event.
+    NotAppended {
+        /// The document's id.
+        #[serde(rename = "ref")]
+        event_ref: String,
+        /// What is wrong with the document.
+        reason: String,
+    },
 }
 
 impl Failure {
@@ -52,7 +60,7 @@ impl Failure {
 mod tests {
     use super::*;
 
-    fn every_failure() -> [Failure; 2] {
+    fn every_failure() -> [Failure; 3] {
         let order_id = OrderId::new("guid_1").unwrap();
         [
             Failure::Poison {
@@ -61,6 +69,10 @@ mod tests {
                 sequence_number: "100".to_owned(),
             },
             Failure::not_folded(&order_id, Version::new(8), Version::new(9), "the log has a broken item".to_owned()),
+            Failure::NotAppended {
+                event_ref: "282842364888744451".to_owned(),
+                reason: "data.orderId must be a string".to_owned(),
+            },
         ]
     }
 

@@ -17,7 +17,7 @@ use tracing_subscriber::{EnvFilter, Layer, filter::filter_fn, fmt, layer::Subscr
 const LEVEL_VARIABLE: &str = "RUST_LOG";
 
 /// Whose every word is ours: the crates of this workspace, and the lines of the local stack's functions.
-const OURS: [&str; 17] = [
+const OURS: [&str; 18] = [
     "authorizer",
     "connect",
     "delivery",
@@ -26,6 +26,7 @@ const OURS: [&str; 17] = [
     "event_handler",
     "failures",
     "fan_out",
+    "fauna_feed",
     "foldcast",
     "foldcast_cli",
     "function",
