@@ -25,6 +25,8 @@ pub struct Application {
     pub queue_mappings: BTreeMap<String, QueueMapping>,
     /// Queues, by their names.
     pub queues: BTreeMap<String, Queue>,
+    /// Functions that are invoked again and again.
+    pub schedules: Vec<Schedule>,
     /// What the template has and the stack does not run, a sentence each.
     pub warnings: Vec<String>,
 }
@@ -172,7 +174,7 @@ impl Application {
         }
     }
 
-    /// Whether a route, the authorizer or a mapping leads to the function.
+    /// Whether a route, the authorizer, a mapping or a schedule leads to the function.
     #[must_use]
     pub fn invokes(&self, logical_id: &str) -> bool {
         let api = self.api.iter();
@@ -186,8 +188,22 @@ impl Application {
         });
         let mappings = self.mappings.values().map(|mapping| mapping.function.as_str());
         let mappings = mappings.chain(self.queue_mappings.values().map(|mapping| mapping.function.as_str()));
-        routes.chain(authorizers).chain(mappings).any(|function| function == logical_id)
+        let schedules = self.schedules.iter().map(|schedule| schedule.function.as_str());
+        routes.chain(authorizers).chain(mappings).chain(schedules).any(|function| function == logical_id)
     }
+}
+
+/// A rule of EventBridge with a rate, and one of its targets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// `Name`, else the logical id.
+    pub rule_name: String,
+    /// The function's logical id.
+    pub function: String,
+    /// From one invocation to the next.
+    pub period: Duration,
+    /// What the function gets instead of EventBridge's event.
+    pub input: Option<Value>,
 }
 
 /// From a table's change feed to a function.

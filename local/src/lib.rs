@@ -11,6 +11,7 @@ pub mod faults;
 pub mod lambda;
 mod limits;
 pub mod queue;
+mod schedule;
 mod stack;
 pub mod template;
 pub mod websocket_api;

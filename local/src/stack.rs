@@ -23,8 +23,8 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
 
 use crate::{
     application::{
-        Application, AuthorizationTarget, EventSourceMapping, IntegrationTarget, MockReply, QueueMapping, StreamView,
-        WebSocketApi,
+        Application, AuthorizationTarget, EventSourceMapping, IntegrationTarget, MockReply, QueueMapping, Schedule,
+        StreamView, WebSocketApi,
     },
     dynamodb::DynamoDb,
     event_source::{Checkpoint, EventSource},
@@ -32,6 +32,7 @@ use crate::{
     lambda::{CREDENTIAL, Commands, Functions, InvokeError},
     limits,
     queue::{self, Invoking, Queues},
+    schedule::Scheduler,
     template::{self, ACCOUNT_ID, REGION, TemplateError},
     websocket_api::{
         Api, Authorization, Authorizer, Beside, Credentials, Gateway, Integration, IntegrationError, Limits, Route,
@@ -358,10 +359,15 @@ struct Wires<'a> {
 impl Wires<'_> {
     /// Runs every mapping, from a change feed or from a queue.
     fn run(&self) -> Result<Vec<JoinHandle<()>>, StartError> {
-        let Application { mappings, queue_mappings, .. } = self.application;
+        let Application { mappings, queue_mappings, schedules, .. } = self.application;
         let feeds = mappings.values().map(|mapping| Ok(tokio::spawn(self.event_source(mapping)?.run())));
         let queues = queue_mappings.values().map(|mapping| Ok(tokio::spawn(self.invoking(mapping).run())));
-        feeds.chain(queues).collect()
+        let schedules = schedules.iter().map(|schedule| Ok(tokio::spawn(self.scheduler(schedule).run())));
+        feeds.chain(queues).chain(schedules).collect()
+    }
+
+    fn scheduler(&self, schedule: &Schedule) -> Scheduler {
+        Scheduler { schedule: schedule.clone(), functions: Arc::clone(self.functions), stopped: self.stopped.clone() }
     }
 
     fn event_source(&self, mapping: &EventSourceMapping) -> Result<EventSource, StartError> {

@@ -10,6 +10,7 @@ mod mapping;
 mod mock;
 mod properties;
 mod queue;
+mod schedule;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -40,16 +41,17 @@ impl TemplateError {
 }
 
 /// Resource types that are run.
-const RUN: [&str; 5] = [
+const RUN: [&str; 6] = [
     "AWS::ApiGatewayV2::Api",
     "AWS::DynamoDB::Table",
+    "AWS::Events::Rule",
     "AWS::Lambda::EventSourceMapping",
     "AWS::Lambda::Function",
     "AWS::SQS::Queue",
 ];
 
 /// Resource types that mean nothing on one machine: rights, logs, the order of a deployment.
-const PASSED_OVER: [&str; 17] = [
+const PASSED_OVER: [&str; 19] = [
     "AWS::ApiGateway::Account",
     "AWS::ApiGatewayV2::Authorizer",
     "AWS::ApiGatewayV2::Deployment",
@@ -64,8 +66,10 @@ const PASSED_OVER: [&str; 17] = [
     "AWS::IAM::ManagedPolicy",
     "AWS::IAM::Policy",
     "AWS::IAM::Role",
+    "AWS::Lambda::EventInvokeConfig",
     "AWS::Lambda::Permission",
     "AWS::Logs::LogGroup",
+    "AWS::Logs::MetricFilter",
     "AWS::SQS::QueuePolicy",
 ];
 
@@ -172,6 +176,12 @@ pub fn read(template: &Value, parameters: &BTreeMap<String, String>) -> Result<A
             if is_enabled {
                 application.mappings.insert(logical_id, mapping);
             }
+        }
+    }
+    for (logical_id, resource) in of_type("AWS::Events::Rule") {
+        match schedule::read(&open(&logical_id, resource, &resolver), &application)? {
+            Ok(schedules) => application.schedules.extend(schedules),
+            Err(reason) => application.warnings.push(format!("resource {logical_id} {reason}")),
         }
     }
     application.api = api::read(resources, &resolver, &application)?;

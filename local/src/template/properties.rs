@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 /// A resource type, what of it is followed, and what is passed over in silence: names, rights, logs, encryption.
 type Known = (&'static str, &'static [&'static str], &'static [&'static str]);
 
-const KNOWN: [Known; 10] = [
+const KNOWN: [Known; 11] = [
     (
         "AWS::ApiGatewayV2::Api",
         &["ProtocolType", "RouteSelectionExpression"],
@@ -66,6 +66,7 @@ const KNOWN: [Known; 10] = [
             "WarmThroughput",
         ],
     ),
+    ("AWS::Events::Rule", &["Name", "ScheduleExpression", "State", "Targets"], &["Description", "Tags"]),
     (
         "AWS::Lambda::EventSourceMapping",
         &[

@@ -112,6 +112,10 @@ while True:
     served += 1
     if "Records" in event:
         serve_batch(request_id, event)
+    elif event.get("source") == "aws.events":
+        with open(os.environ["SEEN"], "a", encoding="utf-8") as seen:
+            seen.write(json.dumps(event) + "\n")
+        post(f"invocation/{request_id}/response", None)
     elif event.get("type") == "REQUEST":
         authorize(request_id, event)
     else:

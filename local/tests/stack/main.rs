@@ -10,4 +10,5 @@ mod lambda;
 mod mock;
 mod queue_mapping;
 mod rig;
+mod schedule;
 mod templates;
