@@ -6,6 +6,7 @@ import { CfnOutput, NestedStack, Stack, type StackProps } from 'aws-cdk-lib';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
 import { type Artefacts, inBucket } from './artefacts.ts';
+import { FaunaFeed } from './fauna-feed.ts';
 import { Parameters } from './parameters.ts';
 import { PushGateway } from './push-gateway.ts';
 import type { Settings } from './settings.ts';
@@ -30,6 +31,8 @@ export class FoldcastStack extends Stack {
     const isEmpty = existing?.eventLogStreamArn !== undefined && existing.projectionsTableArn !== undefined;
     const scopeOfState = stateApart && !isEmpty ? new NestedStack(this, 'StateStack') : this;
     const { eventLog, projections } = new State(scopeOfState, 'State', existing);
+    const alarms =
+      alarmTopicArn === undefined ? {} : { alarmTopic: Topic.fromTopicArn(this, 'AlarmTopic', alarmTopicArn) };
     const { gateway, failureQueue, connections, subscriptions, domain } = new PushGateway(this, 'PushGateway', {
       access,
       artefacts: from,
@@ -37,7 +40,15 @@ export class FoldcastStack extends Stack {
       projections,
       stageName,
       ...rest,
-      ...(alarmTopicArn === undefined ? {} : { alarmTopic: Topic.fromTopicArn(this, 'AlarmTopic', alarmTopicArn) }),
+      ...alarms,
+    });
+    const { logRetention } = rest;
+    new FaunaFeed(this, 'FaunaFeed', {
+      artefacts: from,
+      eventLog,
+      failureQueue,
+      ...alarms,
+      ...(logRetention === undefined ? {} : { logRetention }),
     });
 
     const outputs = {

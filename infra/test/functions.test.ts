@@ -3,9 +3,18 @@ import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
 import { functions, resources, say, template } from './synthesized.ts';
 
-const timeouts = { authorizer: 5, connect: 5, disconnect: 5, 'event-handler': 60, 'fan-out': 20, subscribe: 29 };
+const timeouts = { authorizer: 5, connect: 5, disconnect: 5, 'event-handler': 60, 'fan-out': 20, 'fauna-feed': 60, subscribe: 29 };
 /** Who pushes to many has a processor of its own. */
-const memory = { authorizer: 256, connect: 256, disconnect: 256, 'event-handler': 1_769, 'fan-out': 1_769, subscribe: 256 };
+const memory = {
+  authorizer: 256,
+  connect: 256,
+  disconnect: 256,
+  'event-handler': 1_769,
+  'fan-out': 1_769,
+  // It holds a page of FaunaDB whole.
+  'fauna-feed': 512,
+  subscribe: 256,
+};
 
 const everything = {
   CONNECTIONS_TABLE: '${connections}',
@@ -21,10 +30,18 @@ const environments = {
   disconnect: { CONNECTIONS_TABLE: '${connections}', SUBSCRIPTIONS_TABLE: '${subscriptions}' },
   'event-handler': { ...everything, FAILURE_QUEUE_URL: '${failure queue}', PAGE_QUEUE_URL: '${page queue}' },
   'fan-out': everything,
+  'fauna-feed': {
+    FAILURE_QUEUE_URL: '${failure queue}',
+    FAUNA_COLLECTION: '${FaunaCollection}',
+    FAUNA_ENDPOINT: '${FaunaEndpoint}',
+    FAUNA_FEED_TABLE: '${fauna_feed}',
+    FAUNA_SECRET_ARN: '${FaunaKeyArn}',
+    ORDER_STREAM_TABLE: '${order_stream}',
+  },
   subscribe: { ...everything, SUBSCRIPTIONS_MAX: '${SubscriptionsMax}' },
 };
 
-test('there are six functions', () => {
+test('there are seven functions', () => {
   assert.deepEqual([...functions().keys()].sort(), Object.keys(timeouts));
 });
 

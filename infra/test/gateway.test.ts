@@ -103,7 +103,9 @@ test('the stage takes half of what an account takes', () => {
 });
 
 test('the API may invoke each function by its own routes, and nobody else may', () => {
-  const found = resources('AWS::Lambda::Permission').map(([, { Properties }]) => {
+  // The feed of FaunaDB is invoked by its schedule.
+  const ofGateway = resources('AWS::Lambda::Permission').filter(([, { Condition }]) => Condition === undefined);
+  const found = ofGateway.map(([, { Properties }]) => {
     assert.equal(Properties['Action'], 'lambda:InvokeFunction');
     assert.equal(Properties['Principal'], 'apigateway.amazonaws.com');
     return `${say(Properties['SourceArn'])} ${say(Properties['FunctionName'])}`;
@@ -124,7 +126,9 @@ test('the one stage deploys itself, after all routes and their responses', () =>
     'AWS::ApiGatewayV2::RouteResponse',
     'AWS::Lambda::Permission',
   ]) {
-    for (const [id] of resources(type)) assert.ok(DependsOn.includes(id), `the stage waits for ${id}`);
+    for (const [id, { Condition }] of resources(type)) {
+      assert.equal(DependsOn.includes(id), Condition === undefined, `the stage waits for ${id}`);
+    }
   }
 });
 

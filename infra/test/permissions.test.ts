@@ -24,6 +24,17 @@ const expected = {
     'dynamodb:Query on ${subscriptions.Arn}/index/subscriptions_by_connection',
     ...log('disconnect'),
   ],
+  'fauna-feed': [
+    'dynamodb:GetItem on ${fauna_feed.Arn}',
+    'dynamodb:PutItem on ${fauna_feed.Arn}',
+    'dynamodb:PutItem on ${order_stream.Arn}',
+    'dynamodb:Query on ${order_stream.Arn}',
+    'dynamodb:Query on ${order_stream.Arn}/index/order_events_by_ref',
+    'dynamodb:UpdateItem on ${fauna_feed.Arn}',
+    ...log('fauna-feed'),
+    'secretsmanager:GetSecretValue on ${FaunaKeyArn}',
+    'sqs:SendMessage on ${failure queue.Arn}',
+  ],
   subscribe: [
     'dynamodb:BatchWriteItem on ${subscriptions.Arn}',
     'dynamodb:DeleteItem on ${connections.Arn}',

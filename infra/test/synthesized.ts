@@ -9,6 +9,7 @@ export interface Resource {
   readonly Type: string;
   // The shape is CloudFormation's, and a wrong guess at it fails the test that made it.
   readonly Properties: Record<string, any>;
+  readonly Condition?: string;
   readonly DependsOn?: readonly string[];
   readonly DeletionPolicy?: string;
   readonly UpdateReplacePolicy?: string;

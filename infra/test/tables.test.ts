@@ -10,12 +10,12 @@ const key = (partition: string, sort?: string) => [
 const attributes = (types: Record<string, 'S' | 'N'>) =>
   Object.entries(types).map(([AttributeName, AttributeType]) => ({ AttributeName, AttributeType }));
 
-test('there are four tables', () => {
+test('there are four tables, and a fifth with a feed of FaunaDB', () => {
   assert.deepEqual(
     resources('AWS::DynamoDB::Table')
       .map(([, { Properties }]) => Properties['TableName'])
       .sort(),
-    ['connections', 'order_projections', 'order_stream', 'subscriptions'],
+    ['connections', 'fauna_feed', 'order_projections', 'order_stream', 'subscriptions'],
   );
 });
 

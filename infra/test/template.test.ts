@@ -6,7 +6,7 @@ import { committedTemplate, STALE, templateText } from '../lib/template.ts';
 import { template, text } from './synthesized.ts';
 
 /** The parameters that are the operator's to set, in the template's order. */
-const operators = ['JwksUrl', 'JwtIssuer', 'JwtAudience', 'AllowedOrigins', 'RedactedFields', 'SubscriptionsMax', 'StageName'];
+const operators = ['JwksUrl', 'JwtIssuer', 'JwtAudience', 'AllowedOrigins', 'RedactedFields', 'SubscriptionsMax', 'StageName', 'FaunaEndpoint', 'FaunaKeyArn', 'FaunaCollection'];
 
 test('template.json is what the code synthesizes', () => {
   assert.ok(readFileSync(committedTemplate, 'utf8') === text, STALE);
@@ -17,7 +17,7 @@ test('the template is the same each time, wherever it is written', () => {
 });
 
 test('the template stands alone: no metadata, no bootstrap, no hash of a file', () => {
-  assert.deepEqual(Object.keys(template).sort(), ['Description', 'Outputs', 'Parameters', 'Resources']);
+  assert.deepEqual(Object.keys(template).sort(), ['Conditions', 'Description', 'Outputs', 'Parameters', 'Resources']);
   assert.deepEqual(Object.keys(template.Parameters), ['ArtefactBucket', ...operators]);
   assert.doesNotMatch(text, /[0-9a-f]{64}|AWS::CDK::|aws:cdk:|aws:asset:|cdk-hnb659fds|BootstrapVersion/);
 });

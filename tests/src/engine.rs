@@ -66,16 +66,6 @@ pub fn tables(change_feed: ChangeFeed) -> Database {
     database
 }
 
-/// The table of the feed of FaunaDB, as `CreateTable` takes it: a deployment without one does not have it.
-#[must_use]
-pub fn fauna_feed_request() -> Value {
-    json!({
-        "TableName": "fauna_feed", "BillingMode": "PAY_PER_REQUEST",
-        "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
-        "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
-    })
-}
-
 /// The template's tables, as `CreateTable` takes them.
 #[must_use]
 pub fn create_requests(change_feed: ChangeFeed) -> Vec<Value> {

@@ -10,7 +10,6 @@ use crate::{engine::ChangeFeed, order, tables::Tables};
 
 async fn feed() -> FaunaFeed {
     let tables = Tables::make(ChangeFeed::Off).await;
-    tables.make_fauna_feed().await;
     let client = aws::dynamodb(&tables.sdk);
     FaunaFeed::new(client, TableName::fauna_feed(|_| None).unwrap(), "order_stream")
 }

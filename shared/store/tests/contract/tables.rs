@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     aws_json::call,
-    engine::{ChangeFeed, create_requests, fauna_feed_request, variables},
+    engine::{ChangeFeed, create_requests, variables},
 };
 
 /// A set of tables.
@@ -42,11 +42,6 @@ impl Tables {
         let sdk = sdk_config(var).unwrap();
         let store = Store::from_vars(&sdk, var).unwrap();
         Self { store, sdk, url, access_key_id }
-    }
-
-    /// Makes the table that a deployment has with a feed of FaunaDB.
-    pub(crate) async fn make_fauna_feed(&self) {
-        self.dynamodb("CreateTable", &fauna_feed_request()).await;
     }
 
     /// Calls DynamoDB as a foreign program does.
