@@ -65,8 +65,8 @@ export class FaunaFeed extends Construct {
     const { lambda } = new RustFunction(this, 'FaunaFeed', {
       crate: 'fauna-feed',
       artefacts,
-      // It works through most of a minute, and the next invocation comes after one.
-      timeout: Duration.seconds(60),
+      // It works for 8 seconds less, so until the next minute's invocation is there and waits for its lease.
+      timeout: Duration.seconds(70),
       // A page of FaunaDB is held whole, and one may have 16 MB.
       memorySize: 512,
       logRetention: props.logRetention ?? RetentionDays.TWO_WEEKS,

@@ -3,7 +3,7 @@ import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
 import { functions, resources, say, template } from './synthesized.ts';
 
-const timeouts = { authorizer: 5, connect: 5, disconnect: 5, 'event-handler': 60, 'fan-out': 20, 'fauna-feed': 60, subscribe: 29 };
+const timeouts = { authorizer: 5, connect: 5, disconnect: 5, 'event-handler': 60, 'fan-out': 20, 'fauna-feed': 70, subscribe: 29 };
 /** Who pushes to many has a processor of its own. */
 const memory = {
   authorizer: 256,

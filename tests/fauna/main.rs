@@ -6,5 +6,6 @@ mod faults;
 mod gate;
 mod order;
 mod rig;
+mod secret;
 mod vectors;
 mod wire;

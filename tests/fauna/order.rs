@@ -4,17 +4,17 @@ use fauna_feed::Counts;
 use serde_json::{Value, json};
 use store::fauna_feed::Place;
 
-use crate::rig::{Rig, create, event, make_schema, reference};
+use crate::rig::{Rig, create, event, in_the_log, make_schema, reference};
 
 #[tokio::test]
 async fn a_backfill_of_many_pages_is_in_the_order_of_ids_and_folds_as_fauna_does() {
     let rig = Rig::start().await;
     // Written in another order than that of their ids, which are compared as numbers: 9 before 10.
-    for n in (1..=600_u64).rev() {
+    for n in (1..=400_u64).rev() {
         rig.create_at(i64::try_from(n).unwrap(), &event(&format!("o{}", n % 7), n));
     }
     let counts = rig.catch_up().await;
-    assert_eq!(counts, Counts { appended: 600, ..Counts::default() });
+    assert_eq!(in_the_log(counts), (400, 0));
     rig.assert_nothing_lost_and_nothing_doubled().await;
     for order_id in ["o0", "o1", "o6"] {
         let ids: Vec<u64> = rig.refs(order_id).await.iter().map(|id| id.parse().unwrap()).collect();
@@ -30,10 +30,10 @@ async fn a_backfill_of_many_pages_is_in_the_order_of_ids_and_folds_as_fauna_does
 async fn a_transaction_of_more_documents_than_a_page_is_read_whole() {
     let rig = Rig::start().await;
     rig.catch_up().await;
-    let creates: Vec<Value> = (0..600).map(|n| create(None, &event(&format!("o{}", n % 3), n))).collect();
+    let creates: Vec<Value> = (0..400).map(|n| create(None, &event(&format!("o{}", n % 3), n))).collect();
     rig.fauna.query(&Value::from(creates));
     let counts = rig.catch_up().await;
-    assert_eq!(counts, Counts { appended: 600, ..Counts::default() });
+    assert_eq!(in_the_log(counts), (400, 0));
     rig.assert_nothing_lost_and_nothing_doubled().await;
 }
 
@@ -69,7 +69,7 @@ async fn what_commits_behind_the_backfill_while_it_runs_is_read_by_the_tail() {
         }
     };
     let report = Box::pin(feed.run(fauna_feed::Until::CaughtUp, &write)).await.unwrap();
-    assert_eq!((report.counts.appended, report.counts.late), (302, 1));
+    assert_eq!((in_the_log(report.counts), report.counts.late), ((302, 0), 1));
     rig.assert_nothing_lost_and_nothing_doubled().await;
 }
 

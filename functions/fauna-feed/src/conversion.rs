@@ -46,6 +46,40 @@ pub fn to_wire(fields: &Fields) -> Value {
     if has_tag(&fields) { tagged(OBJECT_TAG, Value::Object(fields)) } else { Value::Object(fields) }
 }
 
+/// Whether two values are the same, numbers by their value: DynamoDB gives `1.0` back as `1`.
+#[must_use]
+pub fn is_same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => decimal(one) == decimal(other),
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| is_same(one, other))
+        }
+        (Value::Object(one), Value::Object(other)) => {
+            let is_in_other = |(name, value): (&String, &Value)| other.get(name).is_some_and(|own| is_same(value, own));
+            one.len() == other.len() && one.iter().all(is_in_other)
+        }
+        _ => one == other,
+    }
+}
+
+/// A number's sign, digits and exponent, the same for each way to write it.
+fn decimal(number: &Number) -> (bool, String, i64) {
+    let text = number.to_string();
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((&text, "0"));
+    let (whole, fraction) = mantissa.trim_start_matches('-').split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{}{fraction}", whole.trim_start_matches('-'));
+    let significant = digits.trim_end_matches('0');
+    let dropped = digits.len().saturating_sub(significant.len());
+    let places = i64::try_from(fraction.len()).unwrap_or(i64::MAX);
+    let exponent = exponent.parse::<i64>().unwrap_or_default() - places + i64::try_from(dropped).unwrap_or(i64::MAX);
+    let significant = significant.trim_start_matches('0');
+    if significant.is_empty() {
+        (false, String::new(), 0)
+    } else {
+        (text.starts_with('-'), significant.to_owned(), exponent)
+    }
+}
+
 fn from_fields(fields: Fields) -> Result<Fields, NotFql> {
     fields.into_iter().map(|(name, value)| Ok((name, from_value(value)?))).collect()
 }
@@ -174,6 +208,31 @@ mod tests {
         }
         for wire in [json!("text"), json!(null), json!([]), json!({"@ts": "x"})] {
             assert_eq!(from_wire(wire.clone()), Ok(None), "{wire}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_the_same_by_their_value() {
+        let same = [
+            ("1", "1.0"),
+            ("1.0E10", "10000000000"),
+            ("0", "-0.0"),
+            ("120", "1.2e2"),
+            ("[{\"a\":2.50}]", "[{\"a\":2.5}]"),
+        ];
+        for (one, other) in same {
+            assert!(is_same(&read(one), &read(other)), "{one} {other}");
+        }
+        let different = [
+            ("9007199254740993", "9007199254740992"),
+            ("1", "-1"),
+            ("1", "10"),
+            ("1", "\"1\""),
+            ("[1]", "[1,1]"),
+            ("{}", "[]"),
+        ];
+        for (one, other) in different {
+            assert!(!is_same(&read(one), &read(other)), "{one} {other}");
         }
     }
 

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use domain::limits::{FAUNA_LEASE, FAUNA_POLL_PAUSE};
+use domain::limits::{FAUNA_LEASE, FAUNA_PART_DOCUMENTS_MAX, FAUNA_POLL_PAUSE};
 use failures::{Failure, FailureQueue, NotSent};
 use serde_json::Value;
 use store::{
@@ -141,6 +141,8 @@ pub(crate) struct Run<'a> {
     retry: Retry,
     until: Until,
     is_drained: bool,
+    /// When it looked for removals last.
+    pub(crate) looked_at: Option<Instant>,
 }
 
 impl Feed {
@@ -168,7 +170,17 @@ impl Feed {
         self.fauna.saw(progress.last_seen_us);
         let counts = Counts::default();
         let retry = Retry::default();
-        let mut run = Run { feed: self, lease, held_until_ms, progress, retry, until, counts, is_drained: false };
+        let mut run = Run {
+            feed: self,
+            lease,
+            held_until_ms,
+            progress,
+            retry,
+            until,
+            counts,
+            is_drained: false,
+            looked_at: None,
+        };
         let stop = match Box::pin(run.work(is_new, seen)).await {
             Ok(never) => match never {},
             Err(stop) => stop,
@@ -289,8 +301,16 @@ impl Run<'_> {
             Place::Tail { .. } => Sequence::Commits,
         };
         let is_idle = documents.is_empty();
-        let counts = self.feed.append(documents, sequence).await?;
-        self.counts += counts;
+        let mut documents = documents.into_iter();
+        loop {
+            let part: Vec<_> = documents.by_ref().take(FAUNA_PART_DOCUMENTS_MAX).collect();
+            if part.is_empty() {
+                break;
+            }
+            // A page that takes long is no page of a feed that was killed.
+            self.hold().await?;
+            self.counts += self.feed.append(part, sequence).await?;
+        }
         self.progress.place = match (place, last) {
             (Place::Backfill { tail_from_us, through_id }, last) => {
                 // The tail begins where the backfill did: what was committed since is in one of them.
@@ -384,11 +404,20 @@ impl Run<'_> {
         }
     }
 
-    /// Gives the lease back, so that the next feed need not wait for its end. It ends by itself too.
+    /// Saves what was seen and gives the lease back, so that the next feed need not wait for its end. It ends by itself too.
     async fn leave(&self, stop: &Stop) {
-        if !matches!(stop, Stop::Ended(Ended::Superseded))
-            && let Err(error) = self.feed.state.hold(&self.lease, 0).await
-        {
+        if matches!(stop, Stop::Ended(Ended::Superseded)) {
+            return;
+        }
+        let has_begun = !matches!(self.progress.place, Place::Backfill { tail_from_us: 0, .. });
+        let left = if has_begun {
+            let last_seen_us = self.feed.fauna.last_seen_us();
+            let progress = Progress { last_seen_us, ..self.progress.clone() };
+            self.feed.state.save(&self.lease, &progress, 0).await
+        } else {
+            self.feed.state.hold(&self.lease, 0).await
+        };
+        if let Err(error) = left {
             tracing::warn!(reason = reasons(&error), "the lease was not given back");
         }
     }

@@ -4,8 +4,9 @@
 //! Must not know: appending. The log keeps what it has.
 //! Source: FaunaDB `SetHistory`, `Collection.MVTOffset`; `docs/fauna.md`, "What is guaranteed".
 
-use domain::limits::{FAUNA_PAGE_REFS_MAX, FAUNA_REMOVAL_PAGES_MAX};
+use domain::limits::{FAUNA_PAGE_REFS_MAX, FAUNA_REMOVAL_PAGES_MAX, FAUNA_REMOVALS_PAUSE};
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::{
     FeedError,
@@ -19,6 +20,10 @@ impl Run<'_> {
     /// Counts the documents that were deleted since the last look, of those that are in a log. What keeps it from looking
     /// keeps no event from being appended.
     pub(crate) async fn look_for_removals(&mut self) -> Result<(), Stop> {
+        if self.looked_at.is_some_and(|looked_at| looked_at.elapsed() < FAUNA_REMOVALS_PAUSE) {
+            return Ok(());
+        }
+        self.looked_at = Some(Instant::now());
         let (names, from_us) = (&self.feed.names, self.progress.removals_from_us);
         let mut after = json!(from_us);
         let mut next_us = from_us;

@@ -120,6 +120,9 @@ pub const BATCH_WRITE_TRIES_MAX: u32 = 8;
 /// Documents in one page of FaunaDB, read with their contents: at 1 KB each a quarter of a megabyte.
 pub const FAUNA_PAGE_DOCUMENTS_MAX: usize = 250;
 
+/// Documents of a page that are appended between two looks at the lease.
+pub const FAUNA_PART_DOCUMENTS_MAX: usize = 50;
+
 /// Refs in one page of FaunaDB's history, which has no contents.
 pub const FAUNA_PAGE_REFS_MAX: usize = 1_000;
 
@@ -156,6 +159,9 @@ pub const FAUNA_PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// Pause between two looks for new documents.
 pub const FAUNA_POLL_PAUSE: Duration = Duration::from_secs(1);
+
+/// Least time between two looks for what was deleted: nobody waits for it.
+pub const FAUNA_REMOVALS_PAUSE: Duration = Duration::from_secs(10);
 
 /// How long the feed's lease is held beyond the last sign of life. A feed that is killed is followed after this.
 pub const FAUNA_LEASE: Duration = Duration::from_secs(20);
