@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Failures(Failures),
     /// Reckon what a load costs on AWS, and which quotas bind; calls nothing
     Cost(Cost),
+    /// Bring a collection of FaunaDB into the log: check, init, backfill, verify
+    Fauna(crate::fauna::Options),
     /// Be one of the Lambda functions (what the local stack starts)
     #[command(hide = true)]
     Function {
@@ -86,6 +88,9 @@ pub(crate) struct Up {
     /// Let go wrong what this script (JSON) says, as it does on AWS now and then
     #[arg(long, value_name = "FILE")]
     pub(crate) faults: Option<PathBuf>,
+    /// Bring the collection of this FaunaDB into the log, each minute; its secret is FAUNA_SECRET
+    #[arg(long, value_name = "URL", conflicts_with = "template")]
+    pub(crate) fauna: Option<String>,
     /// Let in who has a token: of `foldcast token`, or of the issuer of JWKS_URL, JWT_ISSUER and JWT_AUDIENCE
     #[arg(long, conflicts_with = "no_auth")]
     pub(crate) auth: bool,
@@ -263,7 +268,7 @@ pub(crate) struct Cost {
     pub(crate) page: bool,
 }
 
-fn order_id(text: &str) -> Result<OrderId, String> {
+pub(crate) fn order_id(text: &str) -> Result<OrderId, String> {
     OrderId::new(text).map_err(|invalid| invalid.to_string())
 }
 

@@ -7,7 +7,10 @@
 use anyhow::Context as _;
 use event_handler::Orders;
 use failures::{FailureQueue, QUEUE_VARIABLE, SQS_ENDPOINT_VARIABLE};
-use store::{Store, aws::DYNAMODB_ENDPOINT_VARIABLE, aws::sdk_config};
+use store::{
+    FaunaFeed, Store, TableName,
+    aws::{DYNAMODB_ENDPOINT_VARIABLE, dynamodb, sdk_config},
+};
 
 use crate::{args::Target, up};
 
@@ -72,6 +75,13 @@ pub(crate) fn name(target: &Target, store: &Store) -> String {
 fn origin(url: &str) -> String {
     let path = url.find("://").and_then(|scheme| url.get(scheme + 3..)?.find('/').map(|path| scheme + 3 + path));
     url.get(..path.unwrap_or(url.len())).unwrap_or(url).to_owned()
+}
+
+/// Opens what the deployment knows of a collection of FaunaDB.
+pub(crate) fn fauna_feed(target: &Target, collection: &str) -> anyhow::Result<FaunaFeed> {
+    let var = |name: &str| chosen(target, var, name);
+    let sdk = sdk_config(var).context("the credentials of AWS are incomplete")?;
+    Ok(FaunaFeed::new(dynamodb(&sdk), TableName::fauna_feed(var)?, collection))
 }
 
 /// A variable as the command sees it: the address that was asked for, and, on the local stack, its credentials.

@@ -10,7 +10,8 @@ use telemetry::Reader;
 use crate::{deployment::var, failure::Failure};
 
 /// The template's `Handler`s that this binary can be.
-pub(crate) const NAMES: [&str; 6] = ["authorizer", "connect", "disconnect", "subscribe", "event-handler", "fan-out"];
+pub(crate) const NAMES: [&str; 7] =
+    ["authorizer", "connect", "disconnect", "subscribe", "event-handler", "fan-out", "fauna-feed"];
 
 pub(crate) async fn run(name: &str) -> Result<(), Failure> {
     telemetry::init(Reader::LocalStack, var);
@@ -21,6 +22,7 @@ pub(crate) async fn run(name: &str) -> Result<(), Failure> {
         "subscribe" => subscribe::run(var).await,
         "event-handler" => event_handler::run(var).await,
         "fan-out" => fan_out::run(var).await,
+        "fauna-feed" => fauna_feed::run(var).await,
         _ => return Err(Failure::usage(anyhow!("there is no function {name:?}, only {}", NAMES.join(", ")))),
     };
     served.map_err(|error| Failure::failed(anyhow!(error)))

@@ -14,6 +14,7 @@ mod cost;
 mod deployment;
 mod failure;
 mod failures;
+mod fauna;
 mod fold;
 mod function;
 mod progress;
@@ -54,6 +55,7 @@ async fn run(args: Args) -> Result<(), Failure> {
         Command::Rebuild(options) => Box::pin(rebuild::run(options)).await,
         Command::Cost(options) => cost::run(&options),
         Command::Failures(options) => Box::pin(failures::run(options)).await,
+        Command::Fauna(options) => Box::pin(fauna::run(options)).await,
         Command::Function { name } => Box::pin(function::run(&name)).await,
     }
 }

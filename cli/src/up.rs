@@ -18,7 +18,7 @@ use serde_json::Value;
 use telemetry::Reader;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{access::Access, args, console::Console, deployment::var, failure::Failure, function};
+use crate::{access::Access, args, console::Console, deployment::var, failure::Failure, fauna, function};
 
 /// The template that `infra/` synthesizes.
 const TEMPLATE: &str = include_str!("../../infra/template.json");
@@ -72,7 +72,9 @@ pub(crate) async fn run(options: args::Up) -> Result<(), Failure> {
 fn stack_options(options: args::Up, access: &Access) -> Result<StackOptions, Failure> {
     let template = template(options.template.as_ref())?;
     let mut parameters = access.parameters();
+    parameters.extend(fauna::parameters(options.fauna.as_deref())?);
     parameters.insert(STAGE.0.to_owned(), STAGE.1.to_owned());
+    let fauna = options.fauna.is_some().then(fauna::environment).into_iter().flatten();
     let handed_on = HANDED_ON.iter().filter_map(|name| Some(((*name).to_owned(), var(name)?)));
     Ok(StackOptions {
         template,
@@ -86,7 +88,7 @@ fn stack_options(options: args::Up, access: &Access) -> Result<StackOptions, Fai
         limits: limits(options.limits.as_ref())?,
         authorizes: access.authorizes(),
         beside: None,
-        environment: handed_on.chain(access.environment()).collect(),
+        environment: handed_on.chain(access.environment()).chain(fauna).collect(),
     })
 }
 

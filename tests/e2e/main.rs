@@ -6,6 +6,7 @@ mod append;
 mod cost;
 mod failures;
 mod faults;
+mod fauna;
 mod large;
 mod messages;
 mod own_application;
