@@ -179,7 +179,8 @@ impl Rig {
             let id = document["ref"]["@ref"]["id"].as_str().unwrap().to_owned();
             expected.entry(order_id.to_owned()).or_default().insert(id, document["data"].clone());
         }
-        let orders: BTreeSet<String> = self.log.order_ids().await.unwrap().iter().map(ToString::to_string).collect();
+        let orders: BTreeSet<String> =
+            self.log.order_ids().await.unwrap().order_ids.iter().map(ToString::to_string).collect();
         assert_eq!(orders, expected.keys().cloned().collect());
         for (order_id, documents) in expected {
             let logged = self.logged(&order_id).await;

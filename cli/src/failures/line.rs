@@ -12,6 +12,8 @@ use store::BrokenItem;
 /// Why a message has no order that could be rebuilt, and what to do.
 const NO_ORDER: &str = "its item has no order id that can be read: delete or mend the item, then \
                         `foldcast failures delete` the message";
+const NO_EVENT: &str = "a document of FaunaDB is no event, and is in no log: append what it should have said with \
+                        `foldcast append`, then `foldcast failures delete` the message";
 const GIVEN_UP: &str = "it names a place in the change feed and no order: `foldcast rebuild` brings every order to its \
                         log's head; then `foldcast failures delete` the message";
 const UNREADABLE: &str = "nothing of Foldcast or of Lambda's event source mapping wrote it: look at it with \
@@ -32,6 +34,9 @@ pub(super) fn of(message: &Message) -> Value {
             "id": id, "kind": "not_folded", "orderId": order_id, "firstVersion": first_version,
             "lastVersion": last_version, "reason": reason, "sentAt": sent_at,
         }),
+        Content::Failure(Failure::NotAppended { event_ref, reason }) => {
+            json!({"id": id, "kind": "not_appended", "ref": event_ref, "reason": reason, "sentAt": sent_at})
+        }
         Content::GivenUp(given_up) => {
             let GivenUp { condition, function_error, shard_id, start_sequence_number, end_sequence_number, batch_size } =
                 given_up;
@@ -63,6 +68,7 @@ pub(super) fn order_of(content: &Content) -> Result<OrderId, &'static str> {
     match content {
         Content::Failure(Failure::Poison { key, .. }) => BrokenItem::order_id_in(key).ok_or(NO_ORDER),
         Content::Failure(Failure::NotFolded { order_id, .. }) => OrderId::new(order_id).map_err(|_invalid| NO_ORDER),
+        Content::Failure(Failure::NotAppended { .. }) => Err(NO_EVENT),
         Content::Page { order_id, .. } => OrderId::new(order_id).map_err(|_invalid| NO_ORDER),
         Content::GivenUp(_) => Err(GIVEN_UP),
         Content::Unreadable { .. } => Err(UNREADABLE),

@@ -3,7 +3,7 @@
 //! Owns: that a document is appended once, to one order, whatever its later versions say, and that what is no event is
 //! reported and holds up nothing.
 //! Must not know: cursors, HTTP.
-//! Source: `docs/fauna.md`, "What is guaranteed"; `docs/decisions/0009-a-document-belongs-to-one-order.md`.
+//! Source: `docs/fauna.md`, "What is guaranteed"; `docs/decisions/0010-a-document-belongs-to-one-order.md`.
 
 use std::{collections::BTreeMap, ops::AddAssign};
 

@@ -153,7 +153,7 @@ fn has_tag(fields: &Fields) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use domain::{Event, EventData, EventRef, Version};
+    use domain::{Event, EventData, EventRef, LoggedEvent, Origin, Version};
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -275,7 +275,8 @@ mod tests {
             let sent = json!({"eventName": "A", "orderId": "o", "n": read(&text), "l": long});
             let data = EventData::new(fields(sent.clone())).unwrap();
             let event = Event { event_ref: EventRef::parse("7").unwrap(), ts_us: 1, data };
-            let item = store::item::event::to_item(&event, Version::FIRST).unwrap();
+            let logged = LoggedEvent { version: Version::FIRST, event, origin: Origin::default() };
+            let item = store::item::event::to_item(&logged).unwrap();
             let logged = store::item::event::from_item(&item).unwrap();
             prop_assert_eq!(to_wire(logged.event.data.fields()).to_string(), sent.to_string());
         }
