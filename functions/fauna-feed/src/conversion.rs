@@ -196,7 +196,7 @@ mod tests {
         for digits in ["1.7976931348623157E308", "4.9E-324", "-1.0E126", "-0.0"] {
             let wire = read(&format!(r#"{{"n":[{digits}]}}"#));
             let kept = fields(wire.clone());
-            assert_eq!(kept["n"][0]["@double"].as_str().map(str::to_lowercase), Some(digits.to_lowercase()));
+            assert_eq!(kept["n"][0], json!({"@double": wire["n"][0].to_string()}));
             assert_eq!(to_wire(&kept).to_string(), wire.to_string());
         }
     }

@@ -12,13 +12,13 @@ fn any() -> Value {
 #[tokio::test]
 async fn what_is_not_emulated_is_named_at_start() {
     let mut other = any();
-    other["Resources"]["Unknown"] = json!({"Type": "AWS::Events::Rule"});
+    other["Resources"]["Unknown"] = json!({"Type": "AWS::S3::Bucket"});
     other["Resources"]["Provider"] =
         json!({"Type": "AWS::Lambda::Function", "Properties": {"Handler": "index.handler"}});
     other["Resources"]["Function"]["Properties"]["VpcConfig"] = json!({"SubnetIds": []});
     let stack = Stack::start(options(other)).await.unwrap();
     let expected = [
-        "resource Unknown is not emulated: its type is AWS::Events::Rule",
+        "resource Unknown is not emulated: its type is AWS::S3::Bucket",
         "resource Function, property VpcConfig: it is not emulated",
         "resource Provider is not run: nothing invokes it, and there is no program for it",
     ];
