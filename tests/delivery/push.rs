@@ -64,7 +64,7 @@ impl Rig {
     }
 
     fn connection_id(&self) -> ConnectionId {
-        ConnectionId::new(&self.gateway.connections().list()[0].connection_id)
+        ConnectionId::new(&self.gateway.connections().list().first().unwrap().connection_id)
     }
 
     /// Whoever has this secret, and perhaps a session's token.

@@ -92,3 +92,13 @@ fn a_lock_file_names_no_host() {
     let broken: Vec<_> = locks.map(|lock| lock.path).collect();
     assert_none("npm's lock file has integrity and no addresses (npm's `omit-lockfile-registry-resolved`)", &broken);
 }
+
+#[test]
+fn what_is_measured_against_has_exact_versions() {
+    let manifest: serde_json::Value = serde_json::from_str(&source("tests/load/peers/package.json").text).unwrap();
+    let versions = manifest["dependencies"].as_object().unwrap().iter();
+    let is_exact = |version: &str| version.split('.').filter(|number| number.parse::<u64>().is_ok()).count() == 3;
+    let loose = versions.filter(|(_, version)| !version.as_str().is_some_and(is_exact));
+    let broken: Vec<_> = loose.map(|(name, version)| format!("{name} {version}")).collect();
+    assert_none("a number is of one version: none of tests/load/peers has a range", &broken);
+}

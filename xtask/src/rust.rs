@@ -47,7 +47,8 @@ pub(crate) fn test() -> anyhow::Result<Tally> {
 /// The benchmarks of the workspace with these names, or all.
 pub(crate) fn bench(names: &[String]) -> anyhow::Result<()> {
     npm::install("tests/load/peers")?;
-    let mut bench = program("cargo", &["bench", "-p", "tests", "--bench", "load", "--"]);
+    // With the features of the whole workspace, as `foldcast` is built: nothing is compiled twice.
+    let mut bench = program("cargo", &["bench", "--workspace", "--bench", "load", "--"]);
     bench.args(names);
     step::run("benchmarks", bench)
 }
