@@ -38,7 +38,7 @@ struct Scenario {
     every: Duration,
 }
 
-const SCENARIOS: [Scenario; 2] = [
+const SCENARIOS: [Scenario; 3] = [
     Scenario {
         name: "1,000 browsers on 100 orders, 200 events a second",
         browsers: 1_000,
@@ -53,7 +53,17 @@ const SCENARIOS: [Scenario; 2] = [
         events: 6,
         every: Duration::from_secs(4),
     },
+    Scenario {
+        name: "20,000 browsers on one order, an event every 8 s",
+        browsers: 20_000,
+        orders: 1,
+        events: 3,
+        every: Duration::from_secs(8),
+    },
 ];
+
+/// Open files of a process besides its browsers.
+const OTHER_FILES: usize = 1_000;
 
 /// Longest wait for what has been published.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -62,7 +72,7 @@ const METHOD: &str = "From the call that appends an event to its arrival in a br
 as `cargo run` starts it, release build: the append is a conditional put to DynamoDB, and between it and the browser are the change feed, the event handler's process, \
 the fold, the query of subscribers and a signed POST for each. socket.io is a Node.js server with a room for each order, to which the same update is posted over HTTP and \
 which has no log, no fold and no subscription in a table: the limit of what those cost. Server, producer and browsers share the machine's cores. An event that came with \
-others in one update counts at the update's arrival. The limits of connections and requests a second are raised.";
+others in one update counts at the update's arrival. An order with more than 1,000 subscribers is pushed to in pages, by up to ten processes. The limits of connections and requests a second are raised.";
 
 /// What browsers are subscribed to.
 enum Server {
@@ -77,16 +87,28 @@ struct SocketIo {
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
-/// Runs both scenarios on both servers.
+/// Runs every scenario on both servers.
 pub(crate) async fn run() -> Table {
     let mut rows = Vec::new();
+    let open_files = open_files_max();
     for scenario in &SCENARIOS {
+        if scenario.browsers + OTHER_FILES > open_files {
+            println!("not measured, with {open_files} open files at most (ulimit -n): {}", scenario.name);
+            continue;
+        }
         for server in [Server::foldcast(), Server::socket_io()] {
             rows.push(measure(scenario, server).await);
         }
     }
     let columns = vec!["scenario", "server", "p50 ms", "p99 ms", "p99.9 ms", "delivered", "due"];
     Table { title: "Lag", method: METHOD.to_owned(), columns, rows }
+}
+
+/// How many open files this process may have.
+fn open_files_max() -> usize {
+    let limits = fs::read_to_string("/proc/self/limits").unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    line.split_whitespace().nth(3).unwrap().parse().unwrap_or(usize::MAX)
 }
 
 async fn measure(scenario: &Scenario, server: Server) -> Vec<Cell> {
