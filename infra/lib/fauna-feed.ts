@@ -2,13 +2,12 @@
 // Owns: the parameters and the condition, the feed's table, function and schedule, and the alarms about it.
 // Must not know: the gateway; what is appended comes to browsers as every event does.
 // Source: docs/fauna.md.
-import { Aspects, CfnCondition, CfnParameter, CfnResource, Duration, Fn, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Aspects, CfnCondition, CfnParameter, CfnResource, CfnRule, Duration, Fn, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { Alarm, ComparisonOperator, type IMetric, MathExpression, Stats, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import { AttributeType, BillingMode, Table } from 'aws-cdk-lib/aws-dynamodb';
 import { Rule, Schedule } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
-import { CfnRole } from 'aws-cdk-lib/aws-iam';
 import { FilterPattern, MetricFilter, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
@@ -16,6 +15,9 @@ import { Construct } from 'constructs';
 import type { Artefacts } from './artefacts.ts';
 import type { LogAddress } from './event-log.ts';
 import { allow, RustFunction } from './rust-function.ts';
+
+/** An ARN in its shape, of a secret that there is not: where there is no feed, nobody asks for it. */
+const NO_SECRET = 'arn:aws:secretsmanager:::secret:none';
 
 export interface FaunaFeedProps {
   readonly artefacts: Artefacts;
@@ -44,16 +46,28 @@ export class FaunaFeed extends Construct {
       'The address of a FaunaDB whose collection is brought into the log; without one there is no feed.',
       '(https?://.+)?',
     );
-    const secretArn = parameter('FaunaKeyArn', 'The ARN of the secret of Secrets Manager that is its key\'s secret.', '(arn:.+)?');
+    const secretArn = parameter(
+      'FaunaKeyArn',
+      'The ARN of the secret of Secrets Manager that is its key\'s secret.',
+      'arn:.+',
+      NO_SECRET,
+    );
     const collection = parameter('FaunaCollection', 'The collection of events.', '[A-Za-z0-9_]+', 'order_stream');
     const isOn = new CfnCondition(Stack.of(this), 'FaunaFeedIsOn', {
       expression: Fn.conditionNot(Fn.conditionEquals(endpoint, '')),
     });
+    new CfnRule(Stack.of(this), 'FaunaKeyIsNamed', {
+      ruleCondition: Fn.conditionNot(Fn.conditionEquals(endpoint, '')),
+      assertions: [
+        {
+          assert: Fn.conditionNot(Fn.conditionEquals(secretArn, NO_SECRET)),
+          assertDescription: 'FaunaEndpoint wants FaunaKeyArn: the secret of a key of the database.',
+        },
+      ],
+    });
     Aspects.of(this).add({
       visit: (node) => {
         if (node instanceof CfnResource) node.cfnOptions.condition = isOn;
-        // Where there is a feed, its key is not the parameter's default, which is no ARN.
-        if (node instanceof CfnRole) node.addMetadata('cfn-lint', { config: { ignore_checks: ['W1030'] } });
       },
     });
 

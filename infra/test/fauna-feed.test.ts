@@ -1,7 +1,7 @@
 // Is there a feed of FaunaDB when its address is given, and then alone? Is it invoked each minute, and found out when it fails?
 import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
-import { functions, only, resources, role, say, table, template } from './synthesized.ts';
+import { functions, only, resources, role, say, table, template, text } from './synthesized.ts';
 
 const conditions: Record<string, unknown> = (template as unknown as { Conditions: Record<string, unknown> }).Conditions;
 
@@ -14,6 +14,14 @@ test('everything of the feed is made if an address is given, and nothing else wa
   assert.equal(template.Parameters['FaunaEndpoint'].Default, '');
 });
 
+test('an address without a key is refused before anything is made', () => {
+  const { FaunaKeyIsNamed } = JSON.parse(text).Rules;
+  assert.deepEqual(FaunaKeyIsNamed.RuleCondition, conditions['FaunaFeedIsOn']);
+  const noSecret = template.Parameters['FaunaKeyArn'].Default;
+  assert.deepEqual(FaunaKeyIsNamed.Assertions.map(({ Assert }: any) => Assert), [
+    { 'Fn::Not': [{ 'Fn::Equals': [{ Ref: 'FaunaKeyArn' }, noSecret] }] },
+  ]);
+});
 test('the feed is invoked each minute, and what fails is not tried again beside the next minute', () => {
   const { ScheduleExpression, State, Targets } = only('AWS::Events::Rule').Properties;
   assert.deepEqual([ScheduleExpression, State], ['rate(1 minute)', 'ENABLED']);
