@@ -26,6 +26,12 @@ EVENT = (
 SEEN = {"eventName": "OrderPlaced", "orderId": "guid_123", "amount": 100}
 
 
+def failure_queue(listed):
+    """The address of the failure queue; the other one is for pages of subscribers."""
+    (queue_url,) = [url for url in listed["QueueUrls"] if "FailureQueue" in url]
+    return queue_url
+
+
 class ForeignClients(unittest.TestCase):
     """Each test has a stack of its own."""
 
@@ -138,7 +144,7 @@ class ForeignClients(unittest.TestCase):
                 management.post_to_connection(ConnectionId="L0SM9cOFvHcCIhw=", Data=b"nobody")
 
     def test_the_aws_command_line_receives_a_message_that_it_waits_for(self):
-        (queue_url,) = self.aws("sqs", "list-queues")["QueueUrls"]
+        queue_url = failure_queue(self.aws("sqs", "list-queues"))
         sent = self.aws("sqs", "send-message", "--queue-url", queue_url, "--message-body", "hello")
         received = self.aws("sqs", "receive-message", "--queue-url", queue_url, "--wait-time-seconds", "20")
         (message,) = received["Messages"]
@@ -148,7 +154,7 @@ class ForeignClients(unittest.TestCase):
         poison = {"orderId": {"S": "guid_123"}, "version": {"N": "1"}, "ref": {"S": "no ref"}}
         self.stack.client("dynamodb").put_item(TableName="order_stream", Item=poison)
         sqs = self.stack.client("sqs")
-        (queue_url,) = sqs.list_queues()["QueueUrls"]
+        queue_url = failure_queue(sqs.list_queues())
         deadline = time.monotonic() + MESSAGE_SECONDS_MAX
         received = {}
         while "Messages" not in received:
