@@ -113,6 +113,7 @@ async fn start(command: &mut Command, function: &str, engine: &Engine, sink: &Si
         ("MANAGEMENT_ENDPOINT", &sink.url),
         ("AWS_ENDPOINT_URL_SQS", &sink.url),
         ("FAILURE_QUEUE_URL", &format!("{}/failures", sink.url)),
+        ("PAGE_QUEUE_URL", &format!("{}/pages", sink.url)),
         ("PATH", &std::env::var("PATH").unwrap()),
     ]);
     let begun = Instant::now();

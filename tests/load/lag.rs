@@ -54,8 +54,8 @@ const SCENARIOS: [Scenario; 3] = [
         every: Duration::from_secs(4),
     },
     Scenario {
-        name: "20,000 browsers on one order, an event every 8 s",
-        browsers: 20_000,
+        name: "19,000 browsers on one order, an event every 8 s",
+        browsers: 19_000,
         orders: 1,
         events: 3,
         every: Duration::from_secs(8),

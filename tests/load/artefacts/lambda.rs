@@ -78,6 +78,7 @@ impl Lambda {
             ("JWT_AUDIENCE", "a"),
             ("REDACTED_FIELDS", "stripeToken"),
             ("FAILURE_QUEUE_URL", "http://127.0.0.1:9/failures"),
+            ("PAGE_QUEUE_URL", "http://127.0.0.1:9/pages"),
         ]);
         command.env("AWS_LAMBDA_RUNTIME_API", address.to_string());
         command.env("MANAGEMENT_ENDPOINT", format!("http://{address}/local"));
