@@ -2,12 +2,12 @@
 // Owns: what is too much, and for how long.
 // Must not know: who is told.
 // Source: docs/runbook.md.
-import { Alarm, ComparisonOperator, type IAlarmAction, type IMetric, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
-import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
+import type { Alarm } from 'aws-cdk-lib/aws-cloudwatch';
 import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import { alarm, type TooMuch } from './alarm.ts';
 import { iteratorAge, own, pageAge, total, waiting } from './metrics.ts';
 
 export interface AlarmsProps {
@@ -20,21 +20,11 @@ export interface AlarmsProps {
   readonly topic?: ITopic;
 }
 
-interface TooMuch {
-  readonly metric: IMetric;
-  /** It is too much above this. */
-  readonly above: number;
-  /** In so many minutes of the last five. */
-  readonly minutes: number;
-  readonly means: string;
-}
-
 export class Alarms extends Construct {
   readonly all: readonly Alarm[];
 
   constructor(scope: Construct, id: string, { eventHandler, failureQueue, functions, pageQueue, topic }: AlarmsProps) {
     super(scope, id);
-    const action = topic === undefined ? undefined : new SnsAction(topic);
     this.all = Object.entries<TooMuch>({
       // A batch is there and done within seconds. A record leaves the feed after 24 hours.
       'iterator-age': {
@@ -75,25 +65,6 @@ export class Alarms extends Construct {
         minutes: 3,
         means: 'One update in a hundred takes longer than five seconds from its append to its push.',
       },
-    }).map(([name, tooMuch]) => this.#alarm(name, tooMuch, action));
-  }
-
-  #alarm(name: string, { metric, above, minutes, means }: TooMuch, action: IAlarmAction | undefined): Alarm {
-    const alarm = new Alarm(this, name, {
-      alarmName: `foldcast-${name}`,
-      alarmDescription: `${means} What to do: docs/runbook.md, foldcast-${name}.`,
-      metric,
-      threshold: above,
-      comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
-      datapointsToAlarm: minutes,
-      evaluationPeriods: 5,
-      // Nothing is measured where nothing happens.
-      treatMissingData: TreatMissingData.NOT_BREACHING,
-    });
-    if (action !== undefined) {
-      alarm.addAlarmAction(action);
-      alarm.addOkAction(action);
-    }
-    return alarm;
+    }).map(([name, tooMuch]) => alarm(this, name, tooMuch, topic));
   }
 }

@@ -3,8 +3,7 @@
 // Must not know: the gateway; what is appended comes to browsers as every event does.
 // Source: docs/fauna.md.
 import { Aspects, CfnCondition, CfnParameter, CfnResource, CfnRule, Duration, Fn, RemovalPolicy, Stack } from 'aws-cdk-lib';
-import { Alarm, ComparisonOperator, type IMetric, MathExpression, Stats, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
-import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
+import { type IMetric, MathExpression, Stats } from 'aws-cdk-lib/aws-cloudwatch';
 import { AttributeType, BillingMode, Table } from 'aws-cdk-lib/aws-dynamodb';
 import { Rule, Schedule } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
@@ -12,6 +11,7 @@ import { FilterPattern, MetricFilter, RetentionDays } from 'aws-cdk-lib/aws-logs
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import { alarm, type TooMuch } from './alarm.ts';
 import type { Artefacts } from './artefacts.ts';
 import type { LogAddress } from './event-log.ts';
 import { allow, RustFunction } from './rust-function.ts';
@@ -27,12 +27,6 @@ export interface FaunaFeedProps {
   readonly logRetention?: RetentionDays;
   /** Who is told of its alarms. Default: nobody. */
   readonly alarmTopic?: ITopic;
-}
-
-interface TooMuch {
-  readonly metric: IMetric;
-  readonly minutes: number;
-  readonly means: string;
 }
 
 export class FaunaFeed extends Construct {
@@ -129,8 +123,7 @@ export class FaunaFeed extends Construct {
     counted('Appended', 'appended');
     const [updated, removed, late] = [counted('Updated', 'updated'), counted('Removed', 'removed'), counted('Late', 'late')];
 
-    const action = alarmTopic === undefined ? undefined : new SnsAction(alarmTopic);
-    for (const [name, { metric, minutes, means }] of Object.entries<TooMuch>({
+    for (const [name, tooMuch] of Object.entries<Omit<TooMuch, 'above'>>({
       'fauna-errors': {
         metric: lambda.metricErrors({ statistic: Stats.SUM, period: Duration.minutes(1) }),
         minutes: 3,
@@ -151,20 +144,7 @@ export class FaunaFeed extends Construct {
         means: 'The collection is not what it was.',
       },
     })) {
-      const alarm = new Alarm(this, name, {
-        alarmName: `foldcast-${name}`,
-        alarmDescription: `${means} What to do: docs/runbook.md, foldcast-${name}.`,
-        metric,
-        threshold: 0,
-        comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
-        datapointsToAlarm: minutes,
-        evaluationPeriods: 5,
-        treatMissingData: TreatMissingData.NOT_BREACHING,
-      });
-      if (action !== undefined) {
-        alarm.addAlarmAction(action);
-        alarm.addOkAction(action);
-      }
+      alarm(this, name, { ...tooMuch, above: 0 }, alarmTopic);
     }
   }
 }
