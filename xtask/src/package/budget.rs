@@ -19,7 +19,7 @@ const BUDGETS: [(&str, u64); 7] = [
     // DynamoDB's SDK, and pushes.
     ("fan-out", 6_900_000),
     // The same without pushes, SQS's SDK, and an HTTP client for FaunaDB.
-    ("fauna-feed", 8_300_000),
+    ("fauna-feed", 7_500_000),
 ];
 
 /// The most bytes that a function's program may have.
