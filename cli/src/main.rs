@@ -26,6 +26,8 @@ mod verify;
 
 use std::process::ExitCode;
 
+use tokio::runtime::Builder;
+
 use args::{Args, Command};
 use failure::Failure;
 
@@ -34,7 +36,12 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(shown) => return shown.exit(),
     };
-    let runtime = match tokio::runtime::Runtime::new() {
+    let mut builder = match args.command {
+        // As on Lambda, where it has one processor.
+        Some(Command::Function { .. }) => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::failed(error).report(),
     };
