@@ -13,7 +13,7 @@ mod record;
 
 use std::{
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use bytes::Bytes;
@@ -78,9 +78,13 @@ impl EventSource {
         let mut waiting = Waiting::default();
         let mut read_to = None;
         let mut records_read = 0;
+        let mut came_at: Option<Instant> = None;
         loop {
             let (read, next) = self.feed.read(&iterator)?;
             iterator = next;
+            if !read.is_empty() {
+                came_at = Some(Instant::now());
+            }
             for record in &read {
                 let (record, shown) = Record::new(record, self.feed.arn())?;
                 read_to = Some((record.sequence_number.clone(), record.event_id.clone()));
@@ -101,7 +105,9 @@ impl EventSource {
                     self.feed.done(u64::try_from(std::mem::take(&mut records_read))?, &event_id)?;
                 }
             }
-            if read.is_empty() && self.pause(limits::POLL_PAUSE).await.is_err() {
+            let is_busy = came_at.is_some_and(|at| at.elapsed() < limits::BUSY_FOR);
+            let pause = if is_busy { limits::BUSY_POLL_PAUSE } else { limits::POLL_PAUSE };
+            if read.is_empty() && self.pause(pause).await.is_err() {
                 return Ok(());
             }
         }

@@ -30,6 +30,10 @@ pub(crate) const REPLY_BYTES_MAX: usize = 6 * 1024 * 1024 + 100;
 /// How often a change feed is looked at when nothing comes. Ours: AWS polls four times a second.
 pub(crate) const POLL_PAUSE: Duration = Duration::from_millis(10);
 
+/// How often it is looked at soon after something came, and how long that is. Ours.
+pub(crate) const BUSY_POLL_PAUSE: Duration = Duration::from_millis(1);
+pub(crate) const BUSY_FOR: Duration = Duration::from_secs(1);
+
 /// How often a waiting receiver looks for messages that are visible again. Ours.
 pub(crate) const QUEUE_POLL_PAUSE: Duration = Duration::from_millis(200);
 
