@@ -9,7 +9,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    sync::OnceLock,
+    sync::{Once, OnceLock},
 };
 
 use serde_json::Value;
@@ -189,40 +189,50 @@ fn up_with(flags: &[&str], variables: &[(&str, &str)]) -> Command {
     command
 }
 
-/// The binary of this checkout: built if it is not, since a test's own build does not include other packages' binaries.
+/// The binary of this checkout.
 #[must_use]
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        build(&["--bin", "foldcast"]);
-        built("foldcast")
-    })
+    BINARY.get_or_init(|| built("foldcast"))
 }
 
 /// The program of the example `echo`, somebody else's application.
 #[must_use]
 pub fn echo() -> PathBuf {
-    build(&["-p", "local", "--example", "echo"]);
     built("examples/echo")
 }
 
-/// The program of a function, as it is deployed.
+/// The program of a function.
 #[must_use]
 pub fn function(name: &str) -> PathBuf {
-    build(&["-p", name]);
     built(name)
 }
 
-fn build(what: &[&str]) {
-    // A benchmark runs what is optimized, as it is itself.
-    let profile: &[&str] = if cfg!(debug_assertions) { &[] } else { &["--release"] };
-    let built =
-        Command::new(env!("CARGO")).args(["build", "--quiet"]).args(profile).args(what).current_dir(root()).status();
-    assert!(built.unwrap().success(), "{what:?} builds");
+/// Builds every program, if it is not: a test's own build does not include other packages' binaries. The whole workspace and
+/// an example give the features that the tests themselves are built with, so that nothing is compiled twice.
+fn build() {
+    static BUILD: Once = Once::new();
+    BUILD.call_once(|| {
+        // A benchmark runs what is optimized, as it is itself; it has no use for functions that are optimized so.
+        let which: &[&str] = if cfg!(debug_assertions) { &["--bins"] } else { &["--release", "--bin", "foldcast"] };
+        let mut cargo = cargo();
+        cargo.args(["build", "--quiet", "--workspace", "--example", "echo"]).args(which);
+        assert!(cargo.status().unwrap().success(), "the programs build");
+    });
 }
 
-/// A file of the folder that this test was built into.
+/// Cargo in the checkout, as a shell has it: a build script is run again when the folder that cargo names to this process
+/// differs from one run to the next, and with it everything above.
+#[must_use]
+pub fn cargo() -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.env_remove("CARGO_MANIFEST_DIR").current_dir(root());
+    cargo
+}
+
+/// A program of the folder that this test was built into.
 fn built(name: &str) -> PathBuf {
+    build();
     let test = std::env::current_exe().unwrap();
     test.ancestors().find_map(|folder| Some(folder.join(name)).filter(|file| file.is_file())).unwrap()
 }

@@ -24,6 +24,8 @@ const OUTPUT_END_MAX: Duration = Duration::from_secs(5);
 pub(crate) fn program(name: impl AsRef<Path>, args: &[&str]) -> Command {
     let mut command = Command::new(name.as_ref());
     command.args(args).current_dir(root()).stdin(Stdio::null());
+    // Cargo names xtask's folder here. A cargo below would take it for a change, and build scripts would run again.
+    command.env_remove("CARGO_MANIFEST_DIR");
     command
 }
 
