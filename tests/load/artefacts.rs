@@ -5,22 +5,28 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stdout,
+    clippy::as_conversions,
     reason = "a benchmark that cannot go on has failed, and prints what it measured"
 )]
 
-#[path = "artefacts/lambda.rs"]
+#[expect(dead_code, reason = "the authorizer's own tests use all of it")]
+#[path = "../../functions/authorizer/tests/tokens/issuer.rs"]
+mod issuer;
 mod lambda;
-#[path = "artefacts/work.rs"]
+#[expect(dead_code, reason = "the benchmarks use all of it")]
+mod process;
 mod work;
 
 use std::{
     path::{Path, PathBuf},
+    process::Command,
     time::Duration,
 };
 
-use lambda::{Answered, Lambda};
+use lambda::Answered;
 use work::{FUNCTIONS, Work};
 
 /// Processes of one program; the median of an uneven number is one of them.
@@ -41,29 +47,29 @@ async fn main() {
         // In turns, so that what else the machine does falls on each alike.
         for _ in 0..STARTS {
             for (folder, starts) in folders.iter().zip(&mut starts) {
-                starts.push(work(&program(folder, function), Work::first(function)).await);
+                starts.push(answered(&program(folder, function), &Work::first(function)).await);
             }
         }
         let mut heavy: Vec<Vec<Answered>> = folders.iter().map(|_| Vec::new()).collect();
         for _ in 0..HEAVY_STARTS {
             for (folder, heavy) in folders.iter().zip(&mut heavy) {
-                heavy.push(work(&program(folder, function), Work::heavy(function)).await);
+                heavy.push(answered(&program(folder, function), &Work::heavy(function)).await);
             }
         }
         for ((folder, starts), heavy) in folders.iter().zip(&starts).zip(&heavy) {
             let bytes = std::fs::metadata(program(folder, function)).unwrap().len();
             let ready = spread(starts.iter().map(|start| start.ready));
             let first = spread(starts.iter().map(|start| start.first));
-            let peak = heavy.iter().map(|heavy| heavy.peak_kb).max().unwrap();
-            let cpu = heavy.iter().map(|heavy| heavy.cpu_ticks).min().unwrap() * 10;
+            let peak = heavy.iter().map(|heavy| heavy.peak_kb).fold(0.0, f64::max);
+            let cpu = heavy.iter().map(|heavy| heavy.cpu).min().unwrap().as_millis();
             let folder = folder.display();
             println!("{function:<14} {bytes:>10} | {ready:>22} | {first:>22} | {peak:>9} | {cpu:>8} | {folder}");
         }
     }
 }
 
-async fn work(program: &Path, work: Work) -> Answered {
-    Lambda::start(program, work).await.work().await
+async fn answered(program: &Path, work: &Work) -> Answered {
+    lambda::work(Command::new(program), work).await
 }
 
 fn program(folder: &Path, function: &str) -> PathBuf {

@@ -4,11 +4,12 @@
 //! Must not know: who waits for the message.
 //! Source: `tokio-tungstenite` alone, with small buffers.
 
+use std::time::Duration;
+
+use ::push::Push;
 use domain::{ConnectionId, OrderId, fan_out::Outcome};
 use futures_util::{SinkExt, StreamExt, stream};
 use serde_json::{Value, json};
-use store::{Store, aws::sdk_config};
-use tests::{engine::variables, stack::Stack};
 use tokio::{net::TcpListener, sync::Mutex, time::Instant};
 use tokio_tungstenite::{
     WebSocketStream, accept_async_with_config,
@@ -19,6 +20,7 @@ use crate::{
     client::{Socket, connect},
     interleaved::Rounds,
     lag::{self, crowd},
+    offline::Offline,
     process,
     push::sides::push_client,
     report::{Cell, Table},
@@ -34,8 +36,8 @@ const MESSAGES: usize = 5;
 const BYTES: usize = 600;
 const ORDER: &str = "broadcast";
 
-const METHOD: &str = "A message of 600 bytes to 1,000 sockets, five times a round. On the local stack each is a signed POST to `@connections` whose signature is verified, \
-as any AWS SDK sends it. The bare server holds its sockets and writes. The number is the processor time of the server's process alone, by the number of messages; messages a \
+const METHOD: &str = "A message of 600 bytes to 1,000 sockets, five times a round. On the local stack and on serverless-offline each is a signed POST to `@connections`, \
+sent by Foldcast's client; the local stack verifies the signature, serverless-offline does not. The bare server holds its sockets and writes. The number is the processor time of the server's process alone, by the number of messages; messages a \
 second are by the clock, with the sender and the sockets on the same machine.";
 
 /// A process that accepts WebSockets and nothing else.
@@ -52,61 +54,91 @@ impl BareServer {
     }
 }
 
+/// A server with `@connections`, its sockets, and what its rounds cost.
+struct Posted {
+    push: Push,
+    server: u32,
+    sockets: Vec<Socket>,
+    connection_ids: Vec<ConnectionId>,
+    rounds: Cost,
+}
+
+/// Processor time a message, in microseconds, and messages a second.
+#[derive(Default)]
+struct Cost {
+    us: Rounds,
+    rate: Rounds,
+}
+
 /// Runs the comparison.
 pub(crate) async fn run() -> Table {
     let stack = lag::stack();
+    let mut own = Posted::new(&stack.websocket_url, &stack.management_url, &stack.dynamodb_url, stack.id()).await;
+    let server = Offline::start("serverless.yml").await;
+    let mut offline = Posted::new(&server.websocket_url, &server.management_url, &server.engine.url, server.id()).await;
     let mut bare = BareServer::start();
-    let (mut sockets, connection_ids) = connections(&stack).await;
     let mut bare_sockets: Vec<Socket> = Vec::new();
     for _ in 0..SOCKETS {
         bare_sockets.push(connect(&bare.url).await.unwrap());
     }
-    let push = push_client(&stack.management_url);
-    let mut measured: [[Rounds; 2]; 2] = Default::default();
+    let mut bare_rounds = Cost::default();
     for _ in 0..ROUNDS {
-        let (cpu, begun) = (process::cpu(stack.id()), Instant::now());
-        let post = async {
-            for _ in 0..MESSAGES {
-                let deadline = Instant::now() + tests::PATIENCE;
-                let outcomes = push.send_all(connection_ids.clone(), ["x".repeat(BYTES)].into(), deadline).await;
-                assert!(outcomes.iter().all(|(_, outcome)| *outcome == Outcome::Delivered));
-            }
-        };
-        tokio::join!(post, receive(&mut sockets));
-        note(&mut measured[0], process::cpu(stack.id()) - cpu, begun);
-
+        own.round().await;
+        offline.round().await;
         let (cpu, begun) = (process::cpu(bare.side.id()), Instant::now());
         let side = &mut bare.side;
         let send = async { tokio::task::block_in_place(|| side.ask(&json!({"messages": MESSAGES, "bytes": BYTES}))) };
         let (sent, ()) = tokio::join!(send, receive(&mut bare_sockets));
         assert_eq!(sent["sent"], SOCKETS * MESSAGES);
-        note(&mut measured[1], process::cpu(bare.side.id()) - cpu, begun);
+        bare_rounds.note(process::cpu(bare.side.id()) - cpu, begun);
     }
-    let row = |name: &str, [us, rate]: &[Rounds; 2]| {
-        let ratio = Cell::Ratio(us.over(&measured[1][0]));
+    let row = |name: &str, Cost { us, rate }: &Cost| {
+        let ratio = Cell::Ratio(us.over(&bare_rounds.us));
         vec![name.into(), Cell::Number(us.median(), 1), ratio, Cell::Number(rate.median(), 0)]
     };
-    let rows = vec![row("`tokio-tungstenite` alone", &measured[1]), row("the local stack, a POST each", &measured[0])];
+    let rows = vec![
+        row("`tokio-tungstenite` alone", &bare_rounds),
+        row("the local stack, a POST each", &own.rounds),
+        row("serverless-offline, a POST each", &offline.rounds),
+    ];
     let columns = vec!["server", "µs a message", "ratio", "messages a second"];
     Table { title: "Broadcast", method: METHOD.to_owned(), columns, rows }
 }
 
-fn note([us, rate]: &mut [Rounds; 2], cpu: std::time::Duration, begun: Instant) {
-    let messages = (SOCKETS * MESSAGES) as f64;
-    us.push(cpu.as_secs_f64() * 1e6 / messages);
-    rate.push(messages / begun.elapsed().as_secs_f64());
+impl Cost {
+    fn note(&mut self, cpu: Duration, begun: Instant) {
+        let messages = (SOCKETS * MESSAGES) as f64;
+        self.us.push(cpu.as_secs_f64() * 1e6 / messages);
+        self.rate.push(messages / begun.elapsed().as_secs_f64());
+    }
 }
 
-/// Sockets on the stack, and the ids of their connections.
-async fn connections(stack: &Stack) -> (Vec<Socket>, Vec<ConnectionId>) {
-    let mut sockets = Vec::new();
-    for _ in 0..SOCKETS {
-        sockets.push(crowd::subscribe(&stack.websocket_url, ORDER).await);
+impl Posted {
+    /// A thousand sockets of one order, and the ids of their connections.
+    async fn new(websocket_url: &str, management_url: &str, dynamodb_url: &str, server: u32) -> Self {
+        let mut sockets = Vec::new();
+        for _ in 0..SOCKETS {
+            sockets.push(crowd::subscribe(websocket_url, ORDER).await);
+        }
+        let subscriptions = lag::store(dynamodb_url).subscriptions.of_order(&OrderId::new(ORDER).unwrap()).await;
+        let connection_ids =
+            subscriptions.unwrap().into_iter().map(|subscription| subscription.connection_id).collect();
+        Self { push: push_client(management_url), server, sockets, connection_ids, rounds: Cost::default() }
     }
-    let var = variables(stack.dynamodb_url.clone());
-    let store = Store::from_vars(&sdk_config(&var).unwrap(), &var).unwrap();
-    let subscriptions = store.subscriptions.of_order(&OrderId::new(ORDER).unwrap()).await.unwrap();
-    (sockets, subscriptions.into_iter().map(|subscription| subscription.connection_id).collect())
+
+    async fn round(&mut self) {
+        let (cpu, begun) = (process::cpu(self.server), Instant::now());
+        let post = async {
+            for _ in 0..MESSAGES {
+                let deadline = Instant::now() + tests::PATIENCE;
+                let frames = ["x".repeat(BYTES)].into();
+                let outcomes = self.push.send_all(self.connection_ids.clone(), frames, deadline).await;
+                assert!(outcomes.iter().all(|(_, outcome)| *outcome == Outcome::Delivered));
+            }
+        };
+        tokio::join!(post, receive(&mut self.sockets));
+        self.rounds.note(process::cpu(self.server) - cpu, begun);
+    }
 }
 
 async fn receive(sockets: &mut [Socket]) {

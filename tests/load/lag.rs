@@ -8,7 +8,7 @@ pub(crate) mod crowd;
 
 use std::{fs, time::Duration};
 
-use domain::{Event, EventData, EventRef};
+use domain::{Event, EventData, EventRef, Version};
 use futures_util::{StreamExt, stream};
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, body::Bytes};
@@ -16,7 +16,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use store::{Store, aws::sdk_config};
 use tests::{engine::variables, stack::Stack};
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -24,6 +24,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use crate::{
     interleaved::quantile,
     local_stack::UNLIMITED,
+    offline::Offline,
     report::{Cell, Table},
     side::Side,
 };
@@ -62,6 +63,9 @@ const SCENARIOS: [Scenario; 3] = [
     },
 ];
 
+/// The most browsers that serverless-offline is given: with them it is busy already.
+const OFFLINE_BROWSERS_MAX: usize = 1_000;
+
 /// Open files of a process besides its browsers.
 const OTHER_FILES: usize = 1_000;
 
@@ -71,13 +75,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const METHOD: &str = "From the call that appends an event to its arrival in a browser's socket, for each event and each of its order's browsers. Foldcast is the local stack \
 as `cargo run` starts it, release build: the append is a conditional put to DynamoDB, and between it and the browser are the change feed, the event handler's process, \
 the fold, the query of subscribers and a signed POST for each. socket.io is a Node.js server with a room for each order, to which the same update is posted over HTTP and \
-which has no log, no fold and no subscription in a table: the limit of what those cost. Server, producer and browsers share the machine's cores. An event that came with \
+which has no log, no fold and no subscription in a table: the limit of what those cost. serverless-offline runs the handlers of `tests/load/peers/functions` in its own process, \
+on the same embedded DynamoDB; it has no change feed, so its event handler is invoked by the producer as soon as the event is appended, one event of an order after the other. Server, producer and browsers share the machine's cores. An event that came with \
 others in one update counts at the update's arrival. An order with more than 1,000 subscribers is pushed to in pages, by up to ten processes. The limits of connections and requests a second are raised.";
 
 /// What browsers are subscribed to.
 enum Server {
     Foldcast(Box<Stack>, Box<Store>),
     SocketIo(Box<SocketIo>),
+    Offline(Box<Offline>, Box<Store>),
 }
 
 /// A server of socket.io, and the way to post to it.
@@ -96,8 +102,10 @@ pub(crate) async fn run() -> Table {
             println!("not measured, with {open_files} open files at most (ulimit -n): {}", scenario.name);
             continue;
         }
-        for server in [Server::foldcast(), Server::socket_io()] {
-            rows.push(measure(scenario, server).await);
+        rows.push(measure(scenario, Server::foldcast()).await);
+        rows.push(measure(scenario, Server::socket_io()).await);
+        if scenario.browsers <= OFFLINE_BROWSERS_MAX {
+            rows.push(measure(scenario, Server::offline().await).await);
         }
     }
     let columns = vec!["scenario", "server", "p50 ms", "p99 ms", "p99.9 ms", "delivered", "due"];
@@ -120,6 +128,7 @@ async fn measure(scenario: &Scenario, server: Server) -> Vec<Cell> {
     match &server {
         Server::Foldcast(stack, _) => crowd.come(&stack.websocket_url, false).await,
         Server::SocketIo(server) => crowd.come(&server.address, true).await,
+        Server::Offline(server, _) => crowd.come(&server.websocket_url, false).await,
     }
     let mut ticks = interval(scenario.every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
@@ -145,6 +154,17 @@ async fn measure(scenario: &Scenario, server: Server) -> Vec<Cell> {
     ]
 }
 
+pub(crate) fn store(dynamodb_url: &str) -> Store {
+    let var = variables(dynamodb_url.to_owned());
+    Store::from_vars(&sdk_config(&var).unwrap(), &var).unwrap()
+}
+
+async fn append(store: &Store, number: usize, ts_us: i64, data: &Value) -> Version {
+    let data = EventData::new(data.as_object().unwrap().clone()).unwrap();
+    let event_ref = EventRef::parse(&(number + 1).to_string()).unwrap();
+    store.event_log.append(&Event { event_ref, ts_us, data }, None).await.unwrap().version
+}
+
 /// Foldcast's own stack, its quotas out of the way; it logs to nowhere.
 pub(crate) fn stack() -> Stack {
     let limits = tempfile::NamedTempFile::new().unwrap();
@@ -156,9 +176,14 @@ pub(crate) fn stack() -> Stack {
 impl Server {
     fn foldcast() -> Self {
         let stack = stack();
-        let var = variables(stack.dynamodb_url.clone());
-        let store = Store::from_vars(&sdk_config(&var).unwrap(), &var).unwrap();
+        let store = store(&stack.dynamodb_url);
         Self::Foldcast(Box::new(stack), Box::new(store))
+    }
+
+    async fn offline() -> Self {
+        let server = Offline::start("serverless.yml").await;
+        let store = store(&server.engine.url);
+        Self::Offline(Box::new(server), Box::new(store))
     }
 
     fn socket_io() -> Self {
@@ -172,18 +197,22 @@ impl Server {
         match self {
             Self::Foldcast(..) => "Foldcast, local stack",
             Self::SocketIo(server) => server.side.name,
+            Self::Offline(..) => "serverless-offline, Node.js",
         }
     }
 
     /// Appends an event whose `ts` is this moment.
     async fn publish(&self, order_id: &str, number: usize) {
         let ts_us = crowd::now_us();
-        let data = json!({"eventName": "OrderChanged", "orderId": order_id, "n": number, "note": "x".repeat(400)});
+        let n = number.to_string();
+        let data = json!({"eventName": "OrderChanged", "orderId": order_id, "n": n, "note": "x".repeat(400)});
         match self {
-            Self::Foldcast(_, store) => {
-                let data = EventData::new(data.as_object().unwrap().clone()).unwrap();
-                let event_ref = EventRef::parse(&(number + 1).to_string()).unwrap();
-                store.event_log.append(&Event { event_ref, ts_us, data }, None).await.unwrap();
+            Self::Foldcast(_, store) => drop(append(store, number, ts_us, &data).await),
+            Self::Offline(server, store) => {
+                let turn = server.turn(order_id).await;
+                let version = append(store, number, ts_us, &data).await;
+                server.handle(order_id, version.get(), ts_us, &data).await;
+                drop(turn);
             }
             Self::SocketIo(server) => {
                 let SocketIo { address, client, .. } = &**server;

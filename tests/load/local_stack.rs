@@ -22,11 +22,13 @@ use crate::{
     broadcast::BareServer,
     client::{Socket, connect},
     interleaved::Rounds,
+    offline::Offline,
     process,
     report::{Cell, Table},
 };
 
-const STARTS: usize = 20;
+const STARTS: usize = 21;
+const OFFLINE_STARTS: usize = 5;
 const CONNECTIONS: usize = 10_000;
 const BURST: usize = 100_000;
 
@@ -38,71 +40,92 @@ pub(crate) const UNLIMITED: &str = r#"{"connections_per_second_max": 1000000, "c
     "requests_per_second_max": 1000000, "requests_burst_max": 1000000}"#;
 
 const METHOD: &str = "The local stack with the example `local/examples/echo`, somebody else's application, release build; 10,000 connections for memory and upgrades. The bare \
-server accepts WebSockets with `tokio-tungstenite` and does nothing else: no HTTP server before it, no function for `$connect`, no limits. Memory is `VmRSS` of the server's \
-process, by the number of connections. The burst runs at AWS's quota of 500 connections a second.";
+server accepts WebSockets with `tokio-tungstenite` and does nothing else: no HTTP server before it, no limits, no messages. serverless-offline runs the same example in \
+Node.js, in its own process. Memory is `VmRSS` of the server's process, by the number of connections. A ratio is the other's over ours. The burst runs at AWS's quota of \
+500 connections a second.";
+
+/// What many connections cost one server.
+struct Idle {
+    kb: f64,
+    upgrades_per_second: f64,
+    answers_per_second: Option<f64>,
+}
 
 /// Runs all of it.
 pub(crate) async fn run() -> Table {
-    let mut rows = vec![start_up()];
+    let mut rows = vec![start_up().await];
     rows.extend(idle_connections().await);
     rows.extend(burst().await);
-    let columns = vec!["what", "measured", "unit", "a bare server's", "ratio"];
+    let columns = vec!["what", "unit", "measured", "a bare server's", "ratio", "serverless-offline's", "ratio "];
     Table { title: "The local stack", method: METHOD.to_owned(), columns, rows }
 }
 
-fn row(what: &str, measured: Cell, unit: &str) -> Vec<Cell> {
-    vec![what.into(), measured, unit.into(), Cell::Empty, Cell::Empty]
+fn row(what: &str, unit: &str, measured: f64, digits: usize, others: [Option<f64>; 2]) -> Vec<Cell> {
+    let mut row = vec![what.into(), unit.into(), Cell::Number(measured, digits)];
+    for other in others {
+        let cell = |number: Option<f64>, digits| number.map_or(Cell::Empty, |number| Cell::Number(number, digits));
+        row.extend([cell(other, digits), cell(other.map(|other| other / measured), 2)]);
+    }
+    row
 }
 
-/// From the start of the process to its line `ready`.
-fn start_up() -> Vec<Cell> {
+/// From the start of the process until it takes connections.
+async fn start_up() -> Vec<Cell> {
     // Building it is not part of a start.
     assert!(tests::stack::binary().is_file());
-    let mut times = Rounds::default();
-    for _ in 0..STARTS {
+    let (mut ms, mut offline_ms) = (Rounds::default(), Rounds::default());
+    for round in 0..STARTS {
         let begun = Instant::now();
         let stack = Stack::start(Data::Ephemeral);
-        times.push(begun.elapsed().as_secs_f64() * 1e3);
+        ms.push(begun.elapsed().as_secs_f64() * 1e3);
         stack.stop();
+        if round < OFFLINE_STARTS {
+            let begun = Instant::now();
+            Offline::start("serverless.yml").await;
+            offline_ms.push(begun.elapsed().as_secs_f64() * 1e3);
+        }
     }
-    row("start of the process to its line `ready`, of `foldcast up --ephemeral`", Cell::Number(times.median(), 1), "ms")
+    let what = "start of the process, with Foldcast's application or its peer in Node.js, until it takes connections";
+    row(what, "ms", ms.median(), 1, [None, Some(offline_ms.median())])
 }
 
-/// Ten thousand connections that say nothing, and then all say something; the same of a bare server, without the message.
+/// Ten thousand connections that say nothing, and then all say something.
 async fn idle_connections() -> Vec<Vec<Cell>> {
     let stack = start(UNLIMITED);
-    let before = process::memory_kb(stack.id(), "VmRSS");
-    let begun = Instant::now();
-    let opened = open(&stack.websocket_url).await;
-    let per_second = CONNECTIONS as f64 / begun.elapsed().as_secs_f64();
-    let kb = (process::memory_kb(stack.id(), "VmRSS") - before) / CONNECTIONS as f64;
-    let begun = Instant::now();
-    let answers = stream::iter(opened).map(|mut socket| async move { is_echoed(&mut socket).await });
-    let answered = answers.buffer_unordered(AT_ONCE).filter(|answered| std::future::ready(*answered)).count().await;
-    assert_eq!(answered, CONNECTIONS);
-    let answers_per_second = CONNECTIONS as f64 / begun.elapsed().as_secs_f64();
-
-    let bare = BareServer::start();
-    let bare_before = process::memory_kb(bare.side.id(), "VmRSS");
-    let begun = Instant::now();
-    let bare_opened = open(&bare.url).await;
-    let bare_per_second = CONNECTIONS as f64 / begun.elapsed().as_secs_f64();
-    let bare_kb = (process::memory_kb(bare.side.id(), "VmRSS") - bare_before) / CONNECTIONS as f64;
-    drop(bare_opened);
-    let beside = |what: &str, measured: f64, unit: &str, other: f64, digits: usize| {
-        let ratio = Cell::Number(measured / other, 2);
-        vec![what.into(), Cell::Number(measured, digits), unit.into(), Cell::Number(other, digits), ratio]
-    };
+    let own = connections(&stack.websocket_url, stack.id(), true).await;
+    drop(stack);
+    let server = BareServer::start();
+    let bare = connections(&server.url, server.side.id(), false).await;
+    drop(server);
+    let server = Offline::start("echo.yml").await;
+    let offline = connections(&server.websocket_url, server.id(), true).await;
+    let upgrades = [Some(bare.upgrades_per_second), Some(offline.upgrades_per_second)];
+    let answers = own.answers_per_second.unwrap_or_default();
     vec![
-        beside("resident memory of an idle connection", kb, "KB", bare_kb, 2),
-        beside("upgrades, 256 at once, each with its `$connect`", per_second, "a second", bare_per_second, 0),
-        row("messages to a function and back, 256 at once", Cell::Number(answers_per_second, 0), "a second"),
+        row("resident memory of an idle connection", "KB", own.kb, 2, [Some(bare.kb), Some(offline.kb)]),
+        row("upgrades, 256 at once", "a second", own.upgrades_per_second, 0, upgrades),
+        row("messages to a function and back, 256 at once", "a second", answers, 0, [None, offline.answers_per_second]),
     ]
 }
 
-async fn open(url: &str) -> Vec<Socket> {
+async fn connections(url: &str, server: u32, answers: bool) -> Idle {
+    // What the server does once only is no part of a connection.
+    drop(connect(url).await.unwrap());
+    let before = process::memory_kb(server, "VmRSS");
+    let begun = Instant::now();
     let opened = stream::iter(0..CONNECTIONS).map(|_| connect(url)).buffer_unordered(AT_ONCE).map(Result::unwrap);
-    opened.collect().await
+    let opened: Vec<Socket> = opened.collect().await;
+    let upgrades_per_second = CONNECTIONS as f64 / begun.elapsed().as_secs_f64();
+    let kb = (process::memory_kb(server, "VmRSS") - before) / CONNECTIONS as f64;
+    let mut idle = Idle { kb, upgrades_per_second, answers_per_second: None };
+    if answers {
+        let begun = Instant::now();
+        let answers = stream::iter(opened).map(|mut socket| async move { is_echoed(&mut socket).await });
+        let answered = answers.buffer_unordered(AT_ONCE).filter(|answered| std::future::ready(*answered)).count().await;
+        assert_eq!(answered, CONNECTIONS);
+        idle.answers_per_second = Some(CONNECTIONS as f64 / begun.elapsed().as_secs_f64());
+    }
+    idle
 }
 
 /// A hundred thousand upgrades as fast as they go, at AWS's quota of 500 a second, beside a browser that goes on.
@@ -139,10 +162,11 @@ async fn burst() -> Vec<Vec<Cell>> {
     let grown = (process::memory_kb(stack.id(), "VmRSS") - before) / 1024.0;
     let count = |status: u16| outcomes.iter().filter(|outcome| **outcome == status).count();
     assert_eq!(count(101) + count(429), BURST, "each is let in or refused");
+    let alone = [None, None];
     vec![
-        row("burst of 100,000 upgrades: answered, let in or 429", Cell::Number(BURST as f64 / took, 0), "a second"),
-        row("the same: memory that the stack grew by", Cell::Number(grown, 1), "MB"),
-        row("the same: the slowest answer to another browser", Cell::Number(slowest.as_secs_f64() * 1e3, 1), "ms"),
+        row("burst of 100,000 upgrades: answered, let in or 429", "a second", BURST as f64 / took, 0, alone),
+        row("the same: memory that the stack grew by", "MB", grown, 1, alone),
+        row("the same: the slowest answer to another browser", "ms", slowest.as_secs_f64() * 1e3, 1, alone),
     ]
 }
 

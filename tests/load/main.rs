@@ -18,35 +18,53 @@ mod client;
 mod cold_start;
 mod fold;
 mod interleaved;
+#[expect(dead_code, reason = "the authorizer's own tests use all of it")]
+#[path = "../../functions/authorizer/tests/tokens/issuer.rs"]
+mod issuer;
 mod lag;
+mod lambda;
 mod local_stack;
 mod machine;
+mod offline;
 mod process;
 mod programs;
 mod push;
 mod report;
 mod side;
 mod size;
+mod work;
 
 use std::io::{BufRead, stdin};
+
+use tokio::runtime::{Builder, Runtime};
 
 use machine::Machine;
 use report::Table;
 
 /// The benchmarks, in the order of the page.
-const NAMES: [&str; 7] = ["push", "cold-start", "lag", "fold", "local-stack", "broadcast", "size"];
+const NAMES: [&str; 8] = ["push", "cold-start", "warm", "lag", "fold", "local-stack", "broadcast", "size"];
 
 /// One more, which takes minutes: it runs only when it is asked for.
 const CLEAN_BUILD: &str = "clean-build";
 
-#[tokio::main]
-async fn main() {
+fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
-    if let [side, name, url] = args.as_slice()
-        && side == "side"
-    {
-        return serve(name, url).await;
+    match args.as_slice() {
+        [side, name, url] if side == "side" => match name.as_str() {
+            // The functions have one thread.
+            "bare-server" => Builder::new_multi_thread(),
+            _ => Builder::new_current_thread(),
+        }
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(serve(name, url)),
+        _ => Runtime::new().unwrap().block_on(measure(&args)),
     }
+}
+
+/// Runs the benchmarks with these names, or all.
+async fn measure(args: &[String]) {
     let unknown = args.iter().find(|arg| !NAMES.contains(&arg.as_str()) && *arg != CLEAN_BUILD);
     assert!(unknown.is_none(), "there is no benchmark {unknown:?}: {NAMES:?} or {CLEAN_BUILD:?}");
     let mut machine = Machine::look();
@@ -69,6 +87,7 @@ async fn run(name: &str) -> Table {
     match name {
         "push" => push::run().await,
         "cold-start" => cold_start::run().await,
+        "warm" => cold_start::run_warm().await,
         "lag" => lag::run().await,
         "fold" => fold::run().await,
         "local-stack" => local_stack::run().await,

@@ -2,29 +2,37 @@
 //!
 //! Owns: building them, and where they are.
 //! Must not know: what is measured of them.
-//! Source: the release profile.
+//! Source: the profile `function` of Cargo.toml, which `cargo xtask package` builds by too.
 
 use std::{
     path::{Path, PathBuf},
-    process::Command,
+    sync::OnceLock,
 };
 
-use tests::stack::root;
+use tests::stack::{cargo, root};
 
 /// The functions, by their packages.
-pub(crate) const FUNCTIONS: [&str; 5] = ["authorizer", "connect", "disconnect", "subscribe", "event-handler"];
+pub(crate) const FUNCTIONS: [&str; 7] =
+    ["authorizer", "connect", "disconnect", "subscribe", "event-handler", "fan-out", "fauna-feed"];
 
-/// Builds the functions into a folder.
+/// The profile, and its folder of the target folder.
+const PROFILE: &str = "function";
+
+/// Builds the functions into a target folder.
 pub(crate) fn build(target: &Path) {
     let packages = FUNCTIONS.iter().flat_map(|function| ["-p", *function]);
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--release", "--target-dir"]).arg(target).args(packages).current_dir(root());
+    let mut cargo = cargo();
+    cargo.args(["build", "--quiet", "--profile", PROFILE, "--target-dir"]).arg(target).args(packages);
     assert!(cargo.status().unwrap().success(), "the functions build");
 }
 
 /// A function's program.
 pub(crate) fn function(name: &str) -> PathBuf {
-    let target = root().join("target");
-    build(&target);
-    target.join("release").join(name)
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let target = BUILT.get_or_init(|| {
+        let target = root().join("target");
+        build(&target);
+        target
+    });
+    target.join(PROFILE).join(name)
 }

@@ -3,13 +3,12 @@
 // Must not know: subscriptions.
 // Source: docs/tables.md
 import { PutCommand } from '@aws-sdk/lib-dynamodb';
-import { serve } from './runtime.js';
 import { tables } from './tables.js';
 
-await serve(async ({ requestContext }) => {
+export const handler = async ({ requestContext }) => {
   const { connectionId, connectedAt, authorizer } = requestContext;
   const expiresAt = Math.floor(connectedAt / 1000) + 2 * 60 * 60 + 10 * 60;
-  const Item = { connectionId, principalId: authorizer.principalId, connectedAt, expiresAt };
+  const Item = { connectionId, principalId: authorizer?.principalId ?? 'anonymous', connectedAt, expiresAt };
   await tables.send(new PutCommand({ TableName: 'connections', Item }));
   return { statusCode: 200 };
-});
+};

@@ -3,10 +3,9 @@
 // Must not know: messages.
 // Source: docs/tables.md
 import { BatchWriteCommand, DeleteCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
-import { serve } from './runtime.js';
 import { tables } from './tables.js';
 
-await serve(async ({ requestContext: { connectionId } }) => {
+export const handler = async ({ requestContext: { connectionId } }) => {
   let ExclusiveStartKey;
   do {
     const page = await tables.send(new QueryCommand({
@@ -24,4 +23,4 @@ await serve(async ({ requestContext: { connectionId } }) => {
   } while (ExclusiveStartKey);
   await tables.send(new DeleteCommand({ TableName: 'connections', Key: { connectionId } }));
   return { statusCode: 200 };
-});
+};

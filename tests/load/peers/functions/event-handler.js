@@ -3,13 +3,9 @@
 // Must not know: how a browser subscribed.
 // Source: docs/tables.md, docs/guarantee.md
 import { unmarshall } from '@aws-sdk/util-dynamodb';
-import { GetCommand, PutCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
-import { ApiGatewayManagementApiClient, PostToConnectionCommand } from '@aws-sdk/client-apigatewaymanagementapi';
-import { serve } from './runtime.js';
-import { tables } from './tables.js';
-import { shown } from './update.js';
-
-const posts = new ApiGatewayManagementApiClient({ endpoint: process.env.MANAGEMENT_ENDPOINT });
+import { GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
+import { push } from './push.js';
+import { query, tables } from './tables.js';
 
 function merge(projection, data) {
   for (const [name, value] of Object.entries(data)) {
@@ -17,23 +13,6 @@ function merge(projection, data) {
     else projection[name] = value;
   }
   return projection;
-}
-
-async function subscribers(orderId) {
-  const found = [];
-  let ExclusiveStartKey;
-  do {
-    const page = await tables.send(new QueryCommand({
-      TableName: 'subscriptions',
-      KeyConditionExpression: 'orderId = :orderId',
-      ExpressionAttributeValues: { ':orderId': orderId },
-      ConsistentRead: true,
-      ExclusiveStartKey,
-    }));
-    found.push(...page.Items);
-    ExclusiveStartKey = page.LastEvaluatedKey;
-  } while (ExclusiveStartKey);
-  return found;
 }
 
 async function fold(orderId, events) {
@@ -48,12 +27,11 @@ async function fold(orderId, events) {
     ConditionExpression: before === 0 ? 'attribute_not_exists(orderId)' : 'version = :before',
     ...(before === 0 ? {} : { ExpressionAttributeValues: { ':before': before } }),
   }));
-  const Data = JSON.stringify({ type: 'update', orderId, version, events: shown(events), projection: shown(projection) });
-  const all = await subscribers(orderId);
-  await Promise.all(all.map(({ connectionId: ConnectionId }) => posts.send(new PostToConnectionCommand({ ConnectionId, Data }))));
+  const subscribers = await query('subscriptions', 'orderId = :orderId', { ':orderId': orderId });
+  await push(orderId, events, { version, projection }, subscribers);
 }
 
-await serve(async ({ Records }) => {
+export const handler = async ({ Records }) => {
   const orders = new Map();
   for (const { dynamodb } of Records) {
     const { orderId, version, ref, ts, data } = unmarshall(dynamodb.NewImage);
@@ -61,4 +39,4 @@ await serve(async ({ Records }) => {
   }
   await Promise.all([...orders].map(([orderId, events]) => fold(orderId, events)));
   return { batchItemFailures: [] };
-});
+};

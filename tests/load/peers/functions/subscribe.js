@@ -4,14 +4,13 @@
 // Source: docs/tables.md, shared/protocol/README.md
 import { GetCommand, PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { ApiGatewayManagementApiClient } from '@aws-sdk/client-apigatewaymanagementapi';
-import { serve } from './runtime.js';
 import { tables } from './tables.js';
 import { shown } from './update.js';
 
 // An answer of several frames is posted; this one is the route response.
 export const posts = new ApiGatewayManagementApiClient({ endpoint: process.env.MANAGEMENT_ENDPOINT });
 
-await serve(async ({ requestContext, body }) => {
+export const handler = async ({ requestContext, body }) => {
   const { connectionId, connectedAt, authorizer } = requestContext;
   const { orderId } = JSON.parse(body);
   await tables.send(new UpdateCommand({
@@ -22,11 +21,11 @@ await serve(async ({ requestContext, body }) => {
     ExpressionAttributeValues: { ':order': new Set([orderId]), ':max': 100, ':orderId': orderId },
   }));
   const expiresAt = Math.floor(connectedAt / 1000) + 2 * 60 * 60 + 10 * 60;
-  const Item = { orderId, connectionId, principalId: authorizer.principalId, readsAll: true, expiresAt };
+  const Item = { orderId, connectionId, principalId: authorizer?.principalId ?? 'anonymous', readsAll: true, expiresAt };
   await tables.send(new PutCommand({ TableName: 'subscriptions', Item }));
   const { Item: stored } = await tables.send(
     new GetCommand({ TableName: 'order_projections', Key: { orderId }, ConsistentRead: true }),
   );
   const { version, projection } = stored ?? { version: 0, projection: {} };
   return { statusCode: 200, body: JSON.stringify({ type: 'update', orderId, version, events: [], projection: shown(projection) }) };
-});
+};
