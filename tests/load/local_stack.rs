@@ -41,7 +41,7 @@ pub(crate) const UNLIMITED: &str = r#"{"connections_per_second_max": 1000000, "c
 
 const METHOD: &str = "The local stack with the example `local/examples/echo`, somebody else's application, release build; 10,000 connections for memory and upgrades. The bare \
 server accepts WebSockets with `tokio-tungstenite` and does nothing else: no HTTP server before it, no limits, no messages. serverless-offline runs the same example in \
-Node.js, in its own process. Memory is `VmRSS` of the server's process, by the number of connections. A ratio is the other's over ours. The burst runs at AWS's quota of \
+Node.js, in its own process, and needs a function for `$connect`. Memory is `VmRSS` of the server's process, by the number of connections. A ratio is the other's over ours. The burst runs at AWS's quota of \
 500 connections a second.";
 
 /// What many connections cost one server.

@@ -51,8 +51,8 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     match args.as_slice() {
         [side, name, url] if side == "side" => match name.as_str() {
-            // The functions have one thread.
-            "bare-server" => Builder::new_multi_thread(),
+            "bare-server" | "fold" | "parse" => Builder::new_multi_thread(),
+            // What pushes is a function, and that has one thread.
             _ => Builder::new_current_thread(),
         }
         .enable_all()

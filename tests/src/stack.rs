@@ -221,12 +221,17 @@ fn build() {
     });
 }
 
-/// Cargo in the checkout, as a shell has it: a build script is run again when the folder that cargo names to this process
-/// differs from one run to the next, and with it everything above.
+/// Cargo in the checkout, as a shell has it: without what cargo tells this process about its package. To a build script
+/// that would be a change, and everything above it would be compiled again.
 #[must_use]
 pub fn cargo() -> Command {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.env_remove("CARGO_MANIFEST_DIR").current_dir(root());
+    cargo.current_dir(root());
+    for (name, _) in std::env::vars_os() {
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|of_package| name.to_string_lossy().starts_with(of_package)) {
+            cargo.env_remove(name);
+        }
+    }
     cargo
 }
 

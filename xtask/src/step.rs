@@ -5,6 +5,7 @@
 //! Source: `cargo xtask test` in CONTRIBUTING.md.
 
 use std::{
+    env,
     io::{self, BufRead, BufReader, PipeReader, Write},
     path::Path,
     process::{Command, ExitStatus, Stdio},
@@ -24,8 +25,13 @@ const OUTPUT_END_MAX: Duration = Duration::from_secs(5);
 pub(crate) fn program(name: impl AsRef<Path>, args: &[&str]) -> Command {
     let mut command = Command::new(name.as_ref());
     command.args(args).current_dir(root()).stdin(Stdio::null());
-    // Cargo names xtask's folder here. A cargo below would take it for a change, and build scripts would run again.
-    command.env_remove("CARGO_MANIFEST_DIR");
+    // What cargo tells this process about its package is to a build script of a cargo below a change, and everything above
+    // it would be compiled again.
+    for (name, _) in env::vars_os() {
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|of_package| name.to_string_lossy().starts_with(of_package)) {
+            command.env_remove(name);
+        }
+    }
     command
 }
 
