@@ -52,6 +52,9 @@ pub(crate) const RECORDS_KEPT_BEHIND: u64 = 10_000;
 /// How often expired items are removed. Source: DynamoDB does it within a few days; a laptop sees it within a minute.
 pub(crate) const TIME_TO_LIVE_SWEEP: Duration = Duration::from_secs(60);
 
+/// Connections that wait to be accepted; the machine may give less. Ours: API Gateway turns nobody away for coming at once.
+pub(crate) const CONNECTIONS_WAITING_MAX: u32 = 4_096;
+
 /// Open files that are asked for where the machine does not give all. Source: macOS, `OPEN_MAX`.
 pub(crate) const OPEN_FILES_MAX: u64 = 10_240;
 

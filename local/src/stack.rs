@@ -4,6 +4,7 @@
 //! Must not know: how a part does its work.
 //! Source: the template; addresses are the caller's choice.
 
+mod listener;
 mod operator;
 
 use std::{
@@ -39,6 +40,7 @@ use crate::{
         UNAUTHORIZED,
     },
 };
+use listener::listen;
 pub use operator::Watch;
 
 /// What to run and where.
@@ -144,8 +146,8 @@ impl Stack {
             Data::Folder(folder) => Some(folder.as_path()),
             Data::Ephemeral => None,
         };
-        let listener = listen(SocketAddr::new(options.address, options.port)).await?;
-        let dynamodb_listener = listen(SocketAddr::new(options.address, options.dynamodb_port)).await?;
+        let listener = listen(SocketAddr::new(options.address, options.port))?;
+        let dynamodb_listener = listen(SocketAddr::new(options.address, options.dynamodb_port))?;
         let lock = folder.map(lock).transpose()?;
         let (address, dynamodb_address) = (local_address(&listener)?, local_address(&dynamodb_listener)?);
         let mut environment = options.environment;
@@ -318,10 +320,6 @@ fn take_open_files() {
     setrlimit(Resource::Nofile, at_most(given.maximum))
         .or_else(|_refused| setrlimit(Resource::Nofile, at_most(Some(limits::OPEN_FILES_MAX))))
         .ok();
-}
-
-async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Port { address, source })
 }
 
 fn local_address(listener: &TcpListener) -> Result<SocketAddr, StartError> {
