@@ -123,6 +123,8 @@ fn set_environment(command: &mut Command, address: &str, engine: &Engine) {
         ("FAILURE_QUEUE_URL", &format!("http://{address}/failures")),
         ("PAGE_QUEUE_URL", &format!("http://{address}/pages")),
         ("PATH", &std::env::var("PATH").unwrap()),
+        // The SDK for JavaScript warns of a Node.js that it will not support for long.
+        ("NODE_NO_WARNINGS", "1"),
     ]);
 }
 

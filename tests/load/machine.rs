@@ -27,8 +27,10 @@ impl Machine {
         let memory_kb = memory.split_whitespace().nth(1).and_then(|kb| kb.parse::<f64>().ok()).unwrap();
         let versions = [("Rust", "rustc"), ("Node.js", "node")].map(|(name, program)| (name, version(program)));
         let mut versions = versions.to_vec();
-        versions
-            .extend(["aws-sdk-apigatewaymanagement", "hyper", "tokio-tungstenite"].map(|name| (name, locked(name))));
+        let crates = ["aws-sdk-apigatewaymanagement", "hyper", "tokio-tungstenite"];
+        versions.extend(crates.map(|name| (name, locked(name))));
+        let packages = ["@aws-sdk/client-dynamodb", "jose", "serverless-offline", "socket.io"];
+        versions.extend(packages.map(|name| (name, required(name))));
         let load = load();
         Self {
             cpu: cpu.trim_start_matches([' ', '\t', ':']).to_owned(),
@@ -65,7 +67,10 @@ impl Machine {
              began and {after:.1} when it ended. Versions: {versions}.\n\n\
              All traffic is on loopback, without TLS. Where sides are compared they take turns, round by round, in one \
              run: a number is the median of its side's rounds, a ratio is the median of the rounds' own ratios, with the \
-             lowest and the highest behind it. Times depend on the machine and on what else it does; read ratios.\n",
+             lowest and the highest behind it. Times depend on the machine and on what else it does; read ratios.\n\n\
+             What was done for these numbers, and what did not help, is in \
+             [decision 11](decisions/0011-one-thread-and-pushes-beneath-the-sdk.md); what an event costs in calls and \
+             units, which is exact, in [cost.md](cost.md).\n",
             report = "target/bench/report.json",
             cpu = self.cpu,
             cores = self.cores,
@@ -97,4 +102,11 @@ fn locked(name: &str) -> String {
     let mut lines = lock.lines().skip_while(|line| *line != format!("name = \"{name}\""));
     let version = lines.nth(1).and_then(|line| line.strip_prefix("version = "));
     version.unwrap_or("unknown").trim_matches('"').to_owned()
+}
+
+/// A package's version, as `peers/package.json` requires it.
+fn required(name: &str) -> String {
+    let package = fs::read_to_string(root().join("tests/load/peers/package.json")).unwrap();
+    let package: Value = serde_json::from_str(&package).unwrap();
+    package["dependencies"][name].as_str().unwrap_or("unknown").to_owned()
 }
