@@ -28,7 +28,7 @@ const METHOD: &str = "From the start of the process to its first question for an
 publishes an issuer's keys, and the embedded DynamoDB, all over HTTP without TLS. Foldcast's functions are built as they are deployed (the profile `function`); Node.js runs a \
 handler in `tests/load/peers/functions` that does the same job with the AWS SDK for JavaScript (v3, its document client; the authorizer with `jose`), bundled and minified by \
 esbuild into one file, and a Runtime API loop of 20 lines. The sides take turns; each start is a new process. Memory is the most that was resident (`VmHWM`) when the \
-answer came. An order of the event handler and of the fan-out has one subscriber. `fauna-feed`, which is off unless FaunaDB is named, has no peer and is left out.";
+answer came. An order of the event handler and of the fan-out has one subscriber. `fauna-feed` is left out: an invocation of it lasts for a minute.";
 
 const WARM_METHOD: &str = "The same processes, and the same Node.js, with much to do: 500 browsers one after the other; for the event handler a batch of 100 orders and then \
 an event for 1,000 subscribers; for the fan-out a page of 1,000 subscribers. Processor time is that of the function's process alone, from its start; memory is the most that was \

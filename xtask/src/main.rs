@@ -35,7 +35,7 @@ enum Command {
     },
     /// Measure, with optimized programs, print what was measured and write target/bench/report.json and docs/performance.md
     Bench {
-        /// Only these benchmarks, and no page; `clean-build` runs by its name alone
+        /// Only these benchmarks, and no page
         names: Vec<String>,
     },
     /// Build each function for Lambda, arm64 and x86-64, check it, and print its size

@@ -11,9 +11,15 @@ pub mod trace;
 use std::io::IsTerminal;
 
 use tracing::{Level, Metadata, Subscriber};
-use tracing_subscriber::{EnvFilter, Layer, filter::filter_fn, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    Layer,
+    filter::{Targets, filter_fn},
+    fmt,
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
-/// The variable that chooses what is said, as `tracing` reads it.
+/// The variable that chooses what is said: a level, or levels by targets, as in `warn,push=debug`.
 const LEVEL_VARIABLE: &str = "RUST_LOG";
 
 /// Whose every word is ours: the crates of this workspace, and the lines of the local stack's functions.
@@ -51,12 +57,7 @@ pub enum Reader {
 
 /// Begins to say what happens. Once a process; a second time changes nothing.
 pub fn init(reader: Reader, var: impl Fn(&str) -> Option<String>) {
-    let default = match reader {
-        Reader::CloudWatch | Reader::LocalStack => "info",
-        // The engine warns of each condition that does not hold, which is what conditions are for.
-        Reader::Terminal => "warn,dynoxide=error,function=info",
-    };
-    let asked = EnvFilter::new(var(LEVEL_VARIABLE).unwrap_or_else(|| default.to_owned()));
+    let asked = asked(reader, var(LEVEL_VARIABLE).as_deref());
     let lines = match reader {
         // CloudWatch has a time of its own.
         Reader::CloudWatch => fmt::layer().json().flatten_event(true).with_span_list(false).without_time().boxed(),
@@ -68,6 +69,18 @@ pub fn init(reader: Reader, var: impl Fn(&str) -> Option<String>) {
     let said = tracing_subscriber::registry().with(lines.with_filter(asked)).with(discreet(reader));
     // A process that says something already goes on saying it.
     said.try_init().ok();
+}
+
+/// What is said by level and target; what is none of these is as if it were not set.
+fn asked(reader: Reader, set: Option<&str>) -> Targets {
+    set.and_then(|set| set.parse().ok()).unwrap_or_else(|| match reader {
+        Reader::CloudWatch | Reader::LocalStack => Targets::new().with_default(Level::INFO),
+        // The engine warns of each condition that does not hold, which is what conditions are for.
+        Reader::Terminal => Targets::new()
+            .with_default(Level::WARN)
+            .with_target("dynoxide", Level::ERROR)
+            .with_target("function", Level::INFO),
+    })
 }
 
 /// An error and its causes, in one line.
@@ -87,4 +100,27 @@ fn is_discreet(reader: Reader, metadata: &Metadata<'_>) -> bool {
     // The runtime's spans put the invocation's id into each line, which says nothing on one machine.
     let is_invocation = metadata.is_span() && source == "lambda_runtime" && reader == Reader::CloudWatch;
     is_invocation || OURS.contains(&source) || metadata.is_event() && *metadata.level() <= Level::WARN
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_set_is_said_and_what_is_malformed_is_as_if_it_were_not_set() {
+        let says =
+            |set: Option<&str>, target: &str, level: Level| asked(Reader::CloudWatch, set).would_enable(target, &level);
+        assert!(says(None, "push", Level::INFO) && !says(None, "push", Level::DEBUG));
+        let by_target = Some("warn,push=debug");
+        assert!(says(by_target, "push::call", Level::DEBUG) && !says(by_target, "store", Level::INFO));
+        assert!(!says(Some("off"), "push", Level::ERROR));
+        assert!(says(Some("push=loud"), "store", Level::INFO));
+    }
+
+    #[test]
+    fn a_terminal_is_told_of_functions_and_not_of_each_condition() {
+        let asked = asked(Reader::Terminal, None);
+        assert!(asked.would_enable("function", &Level::INFO) && !asked.would_enable("store", &Level::INFO));
+        assert!(!asked.would_enable("dynoxide", &Level::WARN) && asked.would_enable("hyper", &Level::WARN));
+    }
 }
