@@ -30,13 +30,13 @@ impl Orders {
     /// [`OrderError`] if the log cannot be folded, or a subscriber could not be reached.
     pub async fn rebuild(&self, order_id: &OrderId, deadline: Instant) -> Result<Rebuilt, OrderError> {
         for _ in 0..limits::FOLD_TRIES_MAX {
-            let stored = self.store.projections.get(order_id).await.map_err(FoldError::Get)?;
-            let before = stored.version();
-            let owner = OwnerBefore::Known(stored.owner().map(str::to_owned));
+            let stored = self.store.projections.get_stored(order_id).await.map_err(FoldError::Get)?;
+            let before = stored.projection.version();
+            let owner = OwnerBefore::Known(stored.projection.owner().map(str::to_owned));
             let folded = self.fold_whole(order_id, before, owner).await?;
-            let changed = folded.projection != stored;
+            let changed = folded.projection != stored.projection;
             if changed {
-                let put = self.store.projections.put(order_id, &folded.projection, before).await;
+                let put = self.store.projections.put(order_id, &folded.projection, &stored).await;
                 match put.map_err(FoldError::Put)? {
                     Written::Stored => {}
                     Written::Outrun => continue,

@@ -12,7 +12,7 @@ use domain::{OrderId, Projection, Version};
 use crate::{
     TableName, clock,
     error::CallError,
-    item::{self, BrokenItem, Item, NotStorable},
+    item::{self, BrokenItem, Item, NotStorable, projection::StoredProjection},
 };
 use memory::Memory;
 
@@ -29,7 +29,7 @@ pub struct Projections {
 pub enum Written {
     /// The projection is stored.
     Stored,
-    /// Another writer was first; the stored projection is another one than the caller knew.
+    /// Another writer was first; what is stored is another write's than the caller knew.
     Outrun,
 }
 
@@ -67,71 +67,60 @@ impl Projections {
     /// # Errors
     /// [`GetError`] if DynamoDB does not answer or the item is broken.
     pub async fn get(&self, order_id: &OrderId) -> Result<Projection, GetError> {
+        Ok(self.get_stored(order_id).await?.projection)
+    }
+
+    /// The same, for whoever is going to store another one in its place.
+    ///
+    /// # Errors
+    /// [`GetError`] if DynamoDB does not answer or the item is broken.
+    pub async fn get_stored(&self, order_id: &OrderId) -> Result<StoredProjection, GetError> {
         let key = AttributeValue::S(order_id.as_str().to_owned());
         let get = self.client.get_item().table_name(self.table.as_str()).key("orderId", key).consistent_read(true);
         let answer = get.send().await.map_err(|error| CallError::new("GetItem", &self.table, error))?;
         match answer.item {
             Some(item) => Ok(item::projection::from_item(&item)?.1),
-            None => Ok(Projection::default()),
+            None => Ok(StoredProjection::default()),
         }
     }
 
     /// What this process stored last of an order, if it remembers. Another process may have stored something else since:
-    /// it is good for [`Self::put_over`] alone, which finds that out. It is given out once.
+    /// it is good for [`Self::put`] alone, which finds that out. It is given out once.
     #[must_use]
-    pub fn take_remembered(&self, order_id: &OrderId) -> Option<Projection> {
+    pub fn take_remembered(&self, order_id: &OrderId) -> Option<StoredProjection> {
         self.memory.take(order_id)
     }
 
-    /// Stores a projection in the place of the one at `before`.
+    /// Stores a projection in the place of exactly what `over` was stored by: not of another write of the same version
+    /// either, which is there when an order was rebuilt.
     ///
     /// # Errors
     /// [`PutError`] if DynamoDB cannot hold the projection or does not answer.
-    pub async fn put(&self, order_id: &OrderId, projection: &Projection, before: Version) -> Result<Written, PutError> {
-        self.put_if(order_id, projection, before, None).await
-    }
-
-    /// Stores a projection in the place of exactly this one: not of another at the same version either, which is there
-    /// when an order was rebuilt.
-    ///
-    /// # Errors
-    /// [`PutError`] if DynamoDB cannot hold the projection or does not answer.
-    pub async fn put_over(
+    pub async fn put(
         &self,
         order_id: &OrderId,
         projection: &Projection,
-        before: &Projection,
+        over: &StoredProjection,
     ) -> Result<Written, PutError> {
-        let fields = item::projection::to_attribute(before).map_err(PutError::NotStorable)?;
-        self.put_if(order_id, projection, before.version(), Some(fields)).await
-    }
-
-    async fn put_if(
-        &self,
-        order_id: &OrderId,
-        projection: &Projection,
-        before: Version,
-        fields_before: Option<AttributeValue>,
-    ) -> Result<Written, PutError> {
-        let item = item::projection::to_item(order_id, projection, clock::now_ms()).map_err(PutError::NotStorable)?;
+        let updated_at_ms = later(clock::now_ms(), over.updated_at_ms);
+        let item = item::projection::to_item(order_id, projection, updated_at_ms).map_err(PutError::NotStorable)?;
         let bytes = item::size::bytes(&item);
-        let mut put = self.client.put_item().table_name(self.table.as_str()).set_item(Some(item));
-        let condition = match (before, &fields_before) {
-            (Version::NONE, _) => "attribute_not_exists(orderId)",
-            (_, None) => "version = :before",
-            (_, Some(_)) => "version = :before AND #projection = :projection",
+        let put = self.client.put_item().table_name(self.table.as_str()).set_item(Some(item));
+        let number = |number: &dyn ToString| AttributeValue::N(number.to_string());
+        let put = match (over.projection.version(), over.updated_at_ms) {
+            (Version::NONE, _) => put.condition_expression("attribute_not_exists(orderId)"),
+            (version, None) => put
+                .condition_expression("version = :version AND attribute_not_exists(updatedAt)")
+                .expression_attribute_values(":version", number(&version)),
+            (version, Some(at_ms)) => put
+                .condition_expression("version = :version AND updatedAt = :updatedAt")
+                .expression_attribute_values(":version", number(&version))
+                .expression_attribute_values(":updatedAt", number(&at_ms)),
         };
-        if before != Version::NONE {
-            put = put.expression_attribute_values(":before", AttributeValue::N(before.to_string()));
-        }
-        if let Some(fields) = fields_before.filter(|_| before != Version::NONE) {
-            put = put
-                .expression_attribute_names("#projection", "projection")
-                .expression_attribute_values(":projection", fields);
-        }
-        match put.condition_expression(condition).send().await {
+        match put.send().await {
             Ok(_) => {
-                self.memory.put(order_id, projection, bytes);
+                let stored = StoredProjection { projection: projection.clone(), updated_at_ms: Some(updated_at_ms) };
+                self.memory.put(order_id, stored, bytes);
                 Ok(Written::Stored)
             }
             Err(error) if is_condition_failed(&error) => Ok(Written::Outrun),
@@ -163,12 +152,30 @@ impl ProjectionScan {
         let Projections { client, table, .. } = &self.projections;
         let scan = client.scan().table_name(table.as_str()).consistent_read(true).set_exclusive_start_key(start_key);
         let page = scan.send().await.map_err(|error| CallError::new("Scan", table, error))?;
-        let projections = page.items().iter().map(item::projection::from_item).collect();
+        let read = |item| item::projection::from_item(item).map(|(order_id, stored)| (order_id, stored.projection));
+        let projections = page.items().iter().map(read).collect();
         self.next_page = page.last_evaluated_key.map(Some);
         Ok(Some(projections))
     }
 }
 
+/// This moment, or the one after what was stored before: clocks differ, and two writes may be in one millisecond.
+fn later(now_ms: i64, before_ms: Option<i64>) -> i64 {
+    before_ms.map_or(now_ms, |before_ms| now_ms.max(before_ms.saturating_add(1)))
+}
+
 fn is_condition_failed(error: &SdkError<PutItemError>) -> bool {
     error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_is_later_than_the_one_before_by_any_clock() {
+        for (now_ms, before_ms, at_ms) in [(5, None, 5), (5, Some(4), 5), (5, Some(5), 6), (5, Some(9), 10)] {
+            assert_eq!(later(now_ms, before_ms), at_ms);
+        }
+    }
 }

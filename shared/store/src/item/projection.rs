@@ -9,6 +9,15 @@ use domain::{OrderId, Projection, Version};
 
 use super::{BrokenItem, Item, NotStorable, json, key_text, number, size, text};
 
+/// A projection as one write stored it, or that none is stored.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StoredProjection {
+    /// The projection; the empty one at [`Version::NONE`] if none is stored.
+    pub projection: Projection,
+    /// When it was stored, in milliseconds since 1970. Each write of an order has a later time than the one before.
+    pub(crate) updated_at_ms: Option<i64>,
+}
+
 /// The item of a projection.
 ///
 /// # Errors
@@ -17,32 +26,28 @@ pub fn to_item(order_id: &OrderId, projection: &Projection, updated_at_ms: i64) 
     size::checked(Item::from([
         ("orderId".to_owned(), AttributeValue::S(order_id.as_str().to_owned())),
         ("version".to_owned(), AttributeValue::N(projection.version().to_string())),
-        ("projection".to_owned(), to_attribute(projection)?),
+        ("projection".to_owned(), json::to_map(projection.fields())?),
         ("updatedAt".to_owned(), AttributeValue::N(updated_at_ms.to_string())),
     ]))
-}
-
-/// The attribute `projection` of its item.
-///
-/// # Errors
-/// [`NotStorable`] says which of DynamoDB's limits the projection passes.
-pub fn to_attribute(projection: &Projection) -> Result<AttributeValue, NotStorable> {
-    json::to_map(projection.fields())
 }
 
 /// The projection of an item.
 ///
 /// # Errors
 /// [`BrokenItem`] for an item that is no projection.
-pub fn from_item(item: &Item) -> Result<(OrderId, Projection), BrokenItem> {
+pub fn from_item(item: &Item) -> Result<(OrderId, StoredProjection), BrokenItem> {
     read(item).map_err(|reason| BrokenItem { key: key_text(item, &["orderId"]), reason })
 }
 
-fn read(item: &Item) -> Result<(OrderId, Projection), String> {
+fn read(item: &Item) -> Result<(OrderId, StoredProjection), String> {
     let order_id = OrderId::new(text(item, "orderId")?).map_err(|invalid| invalid.to_string())?;
     let version = Version::new(number(item, "version")?);
+    let updated_at_ms = item.contains_key("updatedAt").then(|| number(item, "updatedAt")).transpose()?;
     match item.get("projection") {
-        Some(AttributeValue::M(attributes)) => Ok((order_id, Projection::stored(version, json::from_map(attributes)?))),
+        Some(AttributeValue::M(attributes)) => {
+            let projection = Projection::stored(version, json::from_map(attributes)?);
+            Ok((order_id, StoredProjection { projection, updated_at_ms }))
+        }
         Some(_) => Err("the attribute projection must be a map".to_owned()),
         None => Err("the attribute projection is missing".to_owned()),
     }

@@ -1,10 +1,10 @@
 //! The projections: one writer at a time moves one forward.
 
-use domain::{LoggedEvent, Origin, Projection, Version};
+use domain::{Fields, LoggedEvent, Origin, Projection, Version};
 use serde_json::json;
-use store::Written;
+use store::{StoredProjection, Written};
 
-use crate::{event, open, order};
+use crate::{engine::ChangeFeed, event, open, order, tables::Tables};
 
 fn projection(last: u64) -> Projection {
     let mut projection = Projection::default();
@@ -16,16 +16,43 @@ fn projection(last: u64) -> Projection {
 }
 
 #[tokio::test]
-async fn a_projection_is_written_over_the_version_that_the_writer_knew() {
+async fn a_projection_is_written_over_what_the_writer_knew() {
     let store = &open().await;
     let projections = &store.projections;
-    assert_eq!(projections.get(&order("o")).await.unwrap(), Projection::default());
-    let put = async |last, before| projections.put(&order("o"), &projection(last), Version::new(before)).await.unwrap();
-    assert_eq!(put(1, 0).await, Written::Stored);
-    assert_eq!(put(2, 0).await, Written::Outrun, "the first write is there");
-    assert_eq!(put(3, 1).await, Written::Stored);
-    assert_eq!(put(2, 1).await, Written::Outrun, "a projection never goes back");
+    let nothing = projections.get_stored(&order("o")).await.unwrap();
+    assert_eq!(nothing, StoredProjection::default());
+    let put = async |last, over| projections.put(&order("o"), &projection(last), over).await.unwrap();
+    assert_eq!(put(1, &nothing).await, Written::Stored);
+    assert_eq!(put(2, &nothing).await, Written::Outrun, "the first write is there");
+    let first = projections.get_stored(&order("o")).await.unwrap();
+    assert_eq!(put(3, &first).await, Written::Stored);
+    assert_eq!(put(2, &first).await, Written::Outrun, "a projection never goes back");
     assert_eq!(projections.get(&order("o")).await.unwrap(), projection(3));
+}
+
+#[tokio::test]
+async fn a_projection_that_was_rebuilt_is_not_written_over_by_who_knew_the_one_before_it() {
+    let store = &open().await;
+    let projections = &store.projections;
+    let put = async |projection: &Projection, over| projections.put(&order("o"), projection, over).await.unwrap();
+    let wrong = Projection::stored(Version::FIRST, Fields::default());
+    assert_eq!(put(&wrong, &StoredProjection::default()).await, Written::Stored);
+    let known = projections.get_stored(&order("o")).await.unwrap();
+    assert_eq!(put(&projection(1), &known).await, Written::Stored, "the same version, rebuilt");
+    assert_eq!(put(&projection(2), &known).await, Written::Outrun, "folded onto the wrong one");
+    let remembered = projections.take_remembered(&order("o")).unwrap();
+    assert_eq!(put(&projection(2), &remembered).await, Written::Stored, "folded onto the right one");
+}
+
+#[tokio::test]
+async fn a_projection_without_its_time_is_written_over_too() {
+    let tables = Tables::make(ChangeFeed::Off).await;
+    let item = json!({"orderId": {"S": "o"}, "version": {"N": "1"}, "projection": {"M": {}}});
+    tables.dynamodb("PutItem", &json!({"TableName": "order_projections", "Item": item})).await;
+    let projections = &tables.store.projections;
+    let known = projections.get_stored(&order("o")).await.unwrap();
+    let put = async || projections.put(&order("o"), &projection(2), &known).await.unwrap();
+    assert_eq!([put().await, put().await], [Written::Stored, Written::Outrun]);
 }
 
 #[tokio::test]
@@ -35,7 +62,7 @@ async fn a_scan_finds_every_projection() {
     let mut folded = Projection::default();
     folded.evolve(&LoggedEvent { version: Version::FIRST, event: large, origin: Origin::default() });
     for number in 0..8 {
-        store.projections.put(&order(&format!("o{number}")), &folded, Version::NONE).await.unwrap();
+        store.projections.put(&order(&format!("o{number}")), &folded, &StoredProjection::default()).await.unwrap();
     }
     let (mut scan, mut pages, mut found) = (store.projections.scan(), 0, Vec::new());
     while let Some(page) = scan.next_page().await.unwrap() {
