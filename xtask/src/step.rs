@@ -5,7 +5,6 @@
 //! Source: `cargo xtask test` in CONTRIBUTING.md.
 
 use std::{
-    env,
     io::{self, BufRead, BufReader, PipeReader, Write},
     path::Path,
     process::{Command, ExitStatus, Stdio},
@@ -21,16 +20,24 @@ use crate::{root, tally::Tally};
 /// How long the output may stay open after the program's end; whatever holds it open was left behind.
 const OUTPUT_END_MAX: Duration = Duration::from_secs(5);
 
+/// What cargo tells this process about its package. A cargo below hands it on to build scripts, to which it is a change since
+/// the last build by hand, and everything above them would be compiled again. Source: the build script of `ring`.
+const ABOUT_XTASK: [&str; 7] = [
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_LINKS",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+    "CARGO_PKG_VERSION_PRE",
+];
+
 /// A program with its arguments, to run at the root.
 pub(crate) fn program(name: impl AsRef<Path>, args: &[&str]) -> Command {
     let mut command = Command::new(name.as_ref());
     command.args(args).current_dir(root()).stdin(Stdio::null());
-    // What cargo tells this process about its package is to a build script of a cargo below a change, and everything above
-    // it would be compiled again.
-    for (name, _) in env::vars_os() {
-        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|of_package| name.to_string_lossy().starts_with(of_package)) {
-            command.env_remove(name);
-        }
+    for name in ABOUT_XTASK {
+        command.env_remove(name);
     }
     command
 }

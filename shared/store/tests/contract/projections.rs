@@ -35,8 +35,8 @@ async fn a_projection_that_was_rebuilt_is_not_written_over_by_who_knew_the_one_b
     let store = &open().await;
     let projections = &store.projections;
     let put = async |projection: &Projection, over| projections.put(&order("o"), projection, over).await.unwrap();
-    let wrong = Projection::stored(Version::FIRST, Fields::default());
-    assert_eq!(put(&wrong, &StoredProjection::default()).await, Written::Stored);
+    let (wrong, nothing) = (Projection::stored(Version::FIRST, Fields::default()), StoredProjection::default());
+    assert_eq!(put(&wrong, &nothing).await, Written::Stored);
     let known = projections.get_stored(&order("o")).await.unwrap();
     assert_eq!(put(&projection(1), &known).await, Written::Stored, "the same version, rebuilt");
     assert_eq!(put(&projection(2), &known).await, Written::Outrun, "folded onto the wrong one");
