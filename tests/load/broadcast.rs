@@ -4,13 +4,13 @@
 //! Must not know: who waits for the message.
 //! Source: `tokio-tungstenite` alone, with small buffers.
 
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
 use ::push::Push;
 use domain::{ConnectionId, OrderId, fan_out::Outcome};
 use futures_util::{SinkExt, StreamExt, stream};
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::Mutex, time::Instant};
+use tokio::{net::TcpSocket, sync::Mutex, time::Instant};
 use tokio_tungstenite::{
     WebSocketStream, accept_async_with_config,
     tungstenite::{Message, protocol::WebSocketConfig},
@@ -157,8 +157,11 @@ pub(crate) struct Bare {
 }
 
 impl Bare {
-    pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    pub(crate) fn start() -> Self {
+        // As much room for who comes at once as the local stack has.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let listener = socket.listen(4_096).unwrap();
         let port = listener.local_addr().unwrap().port();
         let sockets = std::sync::Arc::new(Mutex::new(Vec::new()));
         let opened = std::sync::Arc::clone(&sockets);

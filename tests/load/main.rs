@@ -95,7 +95,7 @@ async fn run(name: &str) -> Table {
 /// Is one side of a comparison until there is no more input.
 async fn serve(side: &str, url: &str) {
     let bare = match side {
-        "bare-server" => Some(broadcast::Bare::start().await),
+        "bare-server" => Some(broadcast::Bare::start()),
         _ => None,
     };
     for line in stdin().lock().lines() {

@@ -10,7 +10,7 @@ mod pages;
 mod turn;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
@@ -75,6 +75,8 @@ pub(crate) struct World {
     waiting: Vec<Call>,
     /// Calls that are never answered.
     hanging: Vec<Call>,
+    /// Projections that were read, by the invocation and the order.
+    projections_read: BTreeSet<(u64, String)>,
     sockets: BTreeMap<String, Socket>,
     /// How many records of the change feed are done with.
     done: usize,
@@ -191,6 +193,7 @@ impl World {
             begun: 0,
             waiting: Vec::new(),
             hanging: Vec::new(),
+            projections_read: BTreeSet::new(),
             sockets: BTreeMap::new(),
             done: 0,
             batch: None,

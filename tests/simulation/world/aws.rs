@@ -42,10 +42,9 @@ impl World {
     }
 
     fn operate(&mut self, call: Call, fate: Fate, operation: &str, request: &Value) {
+        let is_unread = self.stores_unread(call.actor, operation, request);
         let (database, pages, random) = (&self.database, &mut self.pages, &mut self.random);
         let is_faulty = self.kinds.operations;
-        // The condition on the projection itself is that of a fold without a read.
-        let is_unread = operation == "PutItem" && request["ExpressionAttributeValues"][":projection"].is_object();
         let (mut refused, mut stored) = (0, 0);
         let mut serve = || {
             if operation == "SendMessageBatch" {
@@ -76,6 +75,22 @@ impl World {
         }
         self.report.folds_unread += stored;
         self.report.folds_stale += refused;
+    }
+
+    /// Whether an invocation stores a projection whose order it has not read: folded onto what its process remembers.
+    fn stores_unread(&mut self, actor: u64, operation: &str, request: &Value) -> bool {
+        if request["TableName"] != "order_projections" {
+            return false;
+        }
+        let order_of = |item: &str| (actor, request[item]["orderId"]["S"].as_str().unwrap_or_default().to_owned());
+        match operation {
+            "GetItem" => {
+                self.projections_read.insert(order_of("Key"));
+                false
+            }
+            "PutItem" => !self.projections_read.contains(&order_of("Item")),
+            _ => false,
+        }
     }
 
     /// Keeps a call from its answer.
