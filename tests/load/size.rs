@@ -25,7 +25,7 @@ const HEAVY: [(&str, &str); 7] = [
     ("aws-sdk-sqs", "the failure queue"),
     ("aws-sdk-apigatewaymanagement", "`@connections`"),
     ("rustls", "TLS"),
-    ("reqwest", "an issuer's keys"),
+    ("reqwest", "an issuer's keys, or FaunaDB"),
     ("dynoxide-rs", "the embedded DynamoDB"),
 ];
 
