@@ -53,10 +53,10 @@ async fn who_lost_the_order_is_told_once_also_by_an_event_that_comes_again() {
         if died_before_the_push {
             let order_id = OrderId::new("o").unwrap();
             let stored = gateway.store.projections.get_stored(&order_id).await.unwrap();
-            let mut folded = stored.projection.clone();
+            let (over, mut folded) = (stored.write(), stored.projection);
             let second = gateway.store.event_log.range(&order_id, Version::new(2)..=Version::new(2)).await.unwrap();
             assert!(folded.evolve(&second[0]));
-            gateway.store.projections.put(&order_id, &folded, &stored).await.unwrap();
+            gateway.store.projections.put(&order_id, &folded, over).await.unwrap();
         }
         for _ in 0..2 {
             deliver(&gateway, 2, "new").await;

@@ -75,13 +75,13 @@ impl Orders {
     ) -> Result<(Version, Folded), FoldError> {
         for _ in 0..limits::FOLD_TRIES_MAX {
             let stored = self.store.projections.get_stored(order_id).await?;
-            let before = stored.projection.version();
+            let (before, over) = (stored.projection.version(), stored.write());
             let Some(plan) = plan(before, versions) else { break };
-            let folded = self.evolve(order_id, stored.projection.clone(), delivered, &plan).await?;
+            let folded = self.evolve(order_id, stored.projection, delivered, &plan).await?;
             if folded.projection.version() == before {
                 return Ok((before, folded));
             }
-            match self.store.projections.put(order_id, &folded.projection, &stored).await? {
+            match self.store.projections.put(order_id, &folded.projection, over).await? {
                 Written::Stored => return Ok((before, folded)),
                 Written::Outrun => tracing::info!(order_id = order_id.as_str(), "another writer was first"),
             }
@@ -98,12 +98,12 @@ impl Orders {
         versions: &[Version],
     ) -> Result<Option<(Version, Folded)>, FoldError> {
         let Some(remembered) = self.store.projections.take_remembered(order_id) else { return Ok(None) };
-        let before = remembered.projection.version();
+        let (before, over) = (remembered.projection.version(), remembered.write());
         let Some(plan) = plan(before, versions).filter(|plan| !plan.read_log && !plan.fold.is_empty()) else {
             return Ok(None);
         };
-        let folded = self.evolve(order_id, remembered.projection.clone(), delivered, &plan).await?;
-        match self.store.projections.put(order_id, &folded.projection, &remembered).await {
+        let folded = self.evolve(order_id, remembered.projection, delivered, &plan).await?;
+        match self.store.projections.put(order_id, &folded.projection, over).await {
             Ok(Written::Stored) => Ok(Some((before, folded))),
             Ok(Written::Outrun) | Err(PutError::NotStorable(_)) => Ok(None),
             Err(error @ PutError::Call(_)) => Err(error.into()),

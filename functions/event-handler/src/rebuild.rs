@@ -36,7 +36,7 @@ impl Orders {
             let folded = self.fold_whole(order_id, before, owner).await?;
             let changed = folded.projection != stored.projection;
             if changed {
-                let put = self.store.projections.put(order_id, &folded.projection, &stored).await;
+                let put = self.store.projections.put(order_id, &folded.projection, stored.write()).await;
                 match put.map_err(FoldError::Put)? {
                     Written::Stored => {}
                     Written::Outrun => continue,

@@ -23,7 +23,10 @@ pub use connections::{Connection, Connections};
 pub use error::CallError;
 pub use event_log::{Appended, EventLog};
 pub use fauna_feed::FaunaFeed;
-pub use item::{BrokenItem, projection::StoredProjection};
+pub use item::{
+    BrokenItem,
+    projection::{ProjectionWrite, StoredProjection},
+};
 pub use projections::{Projections, Written};
 pub use store::{Store, forget, unsubscribe};
 pub use subscriptions::Subscriptions;

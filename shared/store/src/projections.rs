@@ -12,7 +12,10 @@ use domain::{OrderId, Projection, Version};
 use crate::{
     TableName, clock,
     error::CallError,
-    item::{self, BrokenItem, Item, NotStorable, projection::StoredProjection},
+    item::{
+        self, BrokenItem, Item, NotStorable,
+        projection::{ProjectionWrite, StoredProjection},
+    },
 };
 use memory::Memory;
 
@@ -91,7 +94,7 @@ impl Projections {
         self.memory.take(order_id)
     }
 
-    /// Stores a projection in the place of exactly what `over` was stored by: not of another write of the same version
+    /// Stores a projection in the place of exactly what the write `over` stored: not of another write of the same version
     /// either, which is there when an order was rebuilt.
     ///
     /// # Errors
@@ -100,14 +103,14 @@ impl Projections {
         &self,
         order_id: &OrderId,
         projection: &Projection,
-        over: &StoredProjection,
+        over: ProjectionWrite,
     ) -> Result<Written, PutError> {
         let updated_at_ms = later(clock::now_ms(), over.updated_at_ms);
         let item = item::projection::to_item(order_id, projection, updated_at_ms).map_err(PutError::NotStorable)?;
         let bytes = item::size::bytes(&item);
         let put = self.client.put_item().table_name(self.table.as_str()).set_item(Some(item));
         let number = |number: &dyn ToString| AttributeValue::N(number.to_string());
-        let put = match (over.projection.version(), over.updated_at_ms) {
+        let put = match (over.version, over.updated_at_ms) {
             (Version::NONE, _) => put.condition_expression("attribute_not_exists(orderId)"),
             (version, None) => put
                 .condition_expression("version = :version AND attribute_not_exists(updatedAt)")

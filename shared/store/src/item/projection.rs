@@ -14,8 +14,23 @@ use super::{BrokenItem, Item, NotStorable, json, key_text, number, size, text};
 pub struct StoredProjection {
     /// The projection; the empty one at [`Version::NONE`] if none is stored.
     pub projection: Projection,
-    /// When it was stored, in milliseconds since 1970. Each write of an order has a later time than the one before.
     pub(crate) updated_at_ms: Option<i64>,
+}
+
+/// Which write of an order's projection it was; by default none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProjectionWrite {
+    pub(crate) version: Version,
+    /// When it was, in milliseconds since 1970. Each write of an order has a later time than the one before.
+    pub(crate) updated_at_ms: Option<i64>,
+}
+
+impl StoredProjection {
+    /// The write that stored it.
+    #[must_use]
+    pub fn write(&self) -> ProjectionWrite {
+        ProjectionWrite { version: self.projection.version(), updated_at_ms: self.updated_at_ms }
+    }
 }
 
 /// The item of a projection.

@@ -2,7 +2,7 @@
 
 use domain::{Fields, LoggedEvent, Origin, Projection, Version};
 use serde_json::json;
-use store::{StoredProjection, Written};
+use store::{ProjectionWrite, StoredProjection, Written};
 
 use crate::{engine::ChangeFeed, event, open, order, tables::Tables};
 
@@ -21,7 +21,9 @@ async fn a_projection_is_written_over_what_the_writer_knew() {
     let projections = &store.projections;
     let nothing = projections.get_stored(&order("o")).await.unwrap();
     assert_eq!(nothing, StoredProjection::default());
-    let put = async |last, over| projections.put(&order("o"), &projection(last), over).await.unwrap();
+    let put = async |last, over: &StoredProjection| {
+        projections.put(&order("o"), &projection(last), over.write()).await.unwrap()
+    };
     assert_eq!(put(1, &nothing).await, Written::Stored);
     assert_eq!(put(2, &nothing).await, Written::Outrun, "the first write is there");
     let first = projections.get_stored(&order("o")).await.unwrap();
@@ -35,13 +37,13 @@ async fn a_projection_that_was_rebuilt_is_not_written_over_by_who_knew_the_one_b
     let store = &open().await;
     let projections = &store.projections;
     let put = async |projection: &Projection, over| projections.put(&order("o"), projection, over).await.unwrap();
-    let (wrong, nothing) = (Projection::stored(Version::FIRST, Fields::default()), StoredProjection::default());
-    assert_eq!(put(&wrong, &nothing).await, Written::Stored);
-    let known = projections.get_stored(&order("o")).await.unwrap();
-    assert_eq!(put(&projection(1), &known).await, Written::Stored, "the same version, rebuilt");
-    assert_eq!(put(&projection(2), &known).await, Written::Outrun, "folded onto the wrong one");
-    let remembered = projections.take_remembered(&order("o")).unwrap();
-    assert_eq!(put(&projection(2), &remembered).await, Written::Stored, "folded onto the right one");
+    let wrong = Projection::stored(Version::FIRST, Fields::default());
+    assert_eq!(put(&wrong, ProjectionWrite::default()).await, Written::Stored);
+    let known = projections.get_stored(&order("o")).await.unwrap().write();
+    assert_eq!(put(&projection(1), known).await, Written::Stored, "the same version, rebuilt");
+    assert_eq!(put(&projection(2), known).await, Written::Outrun, "folded onto the wrong one");
+    let remembered = projections.take_remembered(&order("o")).unwrap().write();
+    assert_eq!(put(&projection(2), remembered).await, Written::Stored, "folded onto the right one");
 }
 
 #[tokio::test]
@@ -50,8 +52,8 @@ async fn a_projection_without_its_time_is_written_over_too() {
     let item = json!({"orderId": {"S": "o"}, "version": {"N": "1"}, "projection": {"M": {}}});
     tables.dynamodb("PutItem", &json!({"TableName": "order_projections", "Item": item})).await;
     let projections = &tables.store.projections;
-    let known = projections.get_stored(&order("o")).await.unwrap();
-    let put = async || projections.put(&order("o"), &projection(2), &known).await.unwrap();
+    let known = projections.get_stored(&order("o")).await.unwrap().write();
+    let put = async || projections.put(&order("o"), &projection(2), known).await.unwrap();
     assert_eq!([put().await, put().await], [Written::Stored, Written::Outrun]);
 }
 
@@ -62,7 +64,7 @@ async fn a_scan_finds_every_projection() {
     let mut folded = Projection::default();
     folded.evolve(&LoggedEvent { version: Version::FIRST, event: large, origin: Origin::default() });
     for number in 0..8 {
-        store.projections.put(&order(&format!("o{number}")), &folded, &StoredProjection::default()).await.unwrap();
+        store.projections.put(&order(&format!("o{number}")), &folded, ProjectionWrite::default()).await.unwrap();
     }
     let (mut scan, mut pages, mut found) = (store.projections.scan(), 0, Vec::new());
     while let Some(page) = scan.next_page().await.unwrap() {
