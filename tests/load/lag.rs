@@ -1,8 +1,9 @@
 //! From the append of an event to its browsers.
 //!
-//! Owns: two crowds of browsers, and how long each delivery takes; the same on a push server that has no log and no fold.
+//! Owns: crowds of browsers, and how long each delivery takes; the same on a push server that has no log and no fold, and on
+//! serverless-offline.
 //! Must not know: what happens between.
-//! Source: the local stack as users start it; `peers/socketio.js`.
+//! Source: the local stack as users start it; `peers/socketio.js`, `peers/serverless.yml`.
 
 pub(crate) mod crowd;
 

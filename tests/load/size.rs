@@ -2,7 +2,7 @@
 //!
 //! Owns: the sizes, the counts of crates, and why the heavy ones are there.
 //! Must not know: how fast they are.
-//! Source: the release profile; `cargo tree`.
+//! Source: the profiles `function` and `release`; `cargo tree`.
 
 use std::{
     collections::BTreeSet,

@@ -92,6 +92,17 @@ fn only_the_edge_reads_the_environment() {
 }
 
 #[test]
+fn a_function_has_one_thread() {
+    let is_main = |source: &&Source| source.path.starts_with("functions/") && source.path.ends_with("/src/main.rs");
+    let mains = sources_ending(".rs");
+    let mains: Vec<&Source> = mains.iter().filter(is_main).collect();
+    assert!(mains.len() >= 7, "every function has its main.rs");
+    let threads = mains.iter().filter(|main| !main.text.contains(r#"#[tokio::main(flavor = "current_thread")]"#));
+    let broken: Vec<_> = threads.map(|main| main.path.clone()).collect();
+    assert_none("Lambda gives a function one processor or less: decision 11", &broken);
+}
+
+#[test]
 fn no_test_is_ignored() {
     let broken = places(&sources_ending(".rs"), |line| line.contains(concat!("#[ig", "nore")));
     assert_none("a test that is not run is no test", &broken);

@@ -73,7 +73,7 @@ pub fn init(reader: Reader, var: impl Fn(&str) -> Option<String>) {
 
 /// What is said by level and target; what is none of these is as if it were not set.
 fn asked(reader: Reader, set: Option<&str>) -> Targets {
-    set.and_then(|set| set.parse().ok()).unwrap_or_else(|| match reader {
+    set.filter(|set| !set.is_empty()).and_then(|set| set.parse().ok()).unwrap_or_else(|| match reader {
         Reader::CloudWatch | Reader::LocalStack => Targets::new().with_default(Level::INFO),
         // The engine warns of each condition that does not hold, which is what conditions are for.
         Reader::Terminal => Targets::new()
@@ -114,7 +114,9 @@ mod tests {
         let by_target = Some("warn,push=debug");
         assert!(says(by_target, "push::call", Level::DEBUG) && !says(by_target, "store", Level::INFO));
         assert!(!says(Some("off"), "push", Level::ERROR));
-        assert!(says(Some("push=loud"), "store", Level::INFO));
+        for nothing in ["push=loud", ""] {
+            assert!(says(Some(nothing), "store", Level::INFO), "{nothing:?}");
+        }
     }
 
     #[test]
