@@ -94,7 +94,7 @@ struct SocketIo {
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
-/// Runs every scenario on both servers.
+/// Runs every scenario on every server that can bear it.
 pub(crate) async fn run() -> Table {
     let mut rows = Vec::new();
     let open_files = open_files_max();
