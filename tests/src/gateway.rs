@@ -12,8 +12,8 @@ use domain::{
     ConnectionId, Event, EventData, EventRef, OrderId, Principal, PrincipalId, Subscription,
     limits::PAGE_SUBSCRIBERS_MAX, principal::READ_ALL_SCOPE,
 };
-use event_handler::{BatchResponse, EventHandler};
-use fan_out::{Batch, FanOut};
+use event_handler::EventHandler;
+use fan_out::FanOut;
 use futures_util::FutureExt;
 use http::request::Parts;
 use local::{
@@ -24,6 +24,7 @@ use local::{
         Api, Authorization, Credentials, Gateway, Integration, IntegrationError, Limits, Route, Throttling,
     },
 };
+use queues::batch::{BatchResponse, QueueBatch};
 use serde_json::{Value, json};
 use store::{Store, aws::sdk_config};
 use subscribe::Subscribe;
@@ -35,8 +36,9 @@ use crate::{
 };
 
 const FAILURE_QUEUE: &str = "failures";
+const ORDER_QUEUE: &str = "orders";
 const PAGE_QUEUE: &str = "pages";
-const QUEUES: [&str; 2] = [FAILURE_QUEUE, PAGE_QUEUE];
+const QUEUES: [&str; 3] = [FAILURE_QUEUE, ORDER_QUEUE, PAGE_QUEUE];
 
 /// An event handler, a subscribe function, and what they work with.
 pub struct InProcess {
@@ -118,6 +120,23 @@ impl InProcess {
         EventHandler::from_vars(&in_pages(self.variables_without_api_gateway(), page_subscribers_max)).unwrap()
     }
 
+    /// An event handler whose `@connections` nobody serves, while the queues are there.
+    #[must_use]
+    pub fn handler_without_connections(&self) -> EventHandler {
+        EventHandler::from_vars(&self.variables_without_connections()).unwrap()
+    }
+
+    /// Hands messages of the page queue to a fan-out whose `@connections` nobody serves, while the queues are there.
+    pub async fn fan_out_without_connections(&self, batch: &Value) -> Value {
+        fan_out(&FanOut::from_vars(&self.variables_without_connections()).unwrap(), batch).await
+    }
+
+    fn variables_without_connections(&self) -> impl Fn(&str) -> Option<String> + use<> {
+        let sqs = self.websocket_url.replace("ws://", "http://").trim_end_matches("/local").to_owned();
+        let var = self.variables_without_api_gateway();
+        move |name| if name == "AWS_ENDPOINT_URL_SQS" { Some(sqs.clone()) } else { var(name) }
+    }
+
     /// Hands messages of the queue of pages to a fan-out whose `@connections` nobody serves.
     pub async fn fan_out_without_api_gateway(&self, batch: &Value) -> Value {
         fan_out(&FanOut::from_vars(&self.variables_without_api_gateway()).unwrap(), batch).await
@@ -150,6 +169,23 @@ impl InProcess {
     #[must_use]
     pub fn pages(&self) -> Vec<Message> {
         self.queues.messages(PAGE_QUEUE).unwrap()
+    }
+
+    /// The orders that are deferred.
+    #[must_use]
+    pub fn deferred(&self) -> Vec<Message> {
+        self.queues.messages(ORDER_QUEUE).unwrap()
+    }
+
+    /// Hands the deferred orders to the event handler, one after the other, and says how many are left.
+    pub async fn work_on_deferred(&self) -> usize {
+        for Message { message_id, body, .. } in self.deferred() {
+            let batch = json!({"Records": [{"messageId": message_id, "body": body}]});
+            if self.handle(&batch).await == BatchResponse::default() {
+                self.queues.delete(ORDER_QUEUE, |message| message.message_id == message_id).unwrap();
+            }
+        }
+        self.deferred().len()
     }
 
     /// Hands messages of the queue of pages to the fan-out.
@@ -226,7 +262,7 @@ pub async fn deliver(handler: &EventHandler, order_id: &str, versions: &[u64]) -
 }
 
 async fn fan_out(fan_out: &FanOut, batch: &Value) -> Value {
-    let batch: Batch = serde_json::from_value(batch.clone()).unwrap();
+    let batch: QueueBatch = serde_json::from_value(batch.clone()).unwrap();
     json!(fan_out.handle(batch, Instant::now() + Duration::from_secs(60)).await)
 }
 
@@ -245,6 +281,7 @@ fn function_variables(dynamodb_url: &str, gateway_url: &str) -> impl Fn(&str) ->
         "MANAGEMENT_ENDPOINT" => Some(format!("{gateway_url}/local")),
         "AWS_ENDPOINT_URL_SQS" => Some(gateway_url.clone()),
         "FAILURE_QUEUE_URL" => Some(queue::queue_url(FAILURE_QUEUE)),
+        "ORDER_QUEUE_URL" => Some(queue::queue_url(ORDER_QUEUE)),
         "PAGE_QUEUE_URL" => Some(queue::queue_url(PAGE_QUEUE)),
         _ => aws(name),
     }

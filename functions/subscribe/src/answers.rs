@@ -47,9 +47,7 @@ impl<'a> Answers<'a> {
         match self.push.send(self.connection_id, &due, self.deadline).await {
             Outcome::Delivered => Ok(()),
             Outcome::Gone => Err(AnswerError::Gone),
-            refused @ (Outcome::TooLarge | Outcome::Throttled | Outcome::Failed) => {
-                Err(AnswerError::NotAccepted(refused))
-            }
+            refused => Err(AnswerError::NotAccepted(refused)),
         }
     }
 

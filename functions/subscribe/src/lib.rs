@@ -102,7 +102,7 @@ impl Subscribe {
         let caller = match Admission::of(&request.request_context, &self.anonymous)? {
             Admission::Admitted(caller) => caller,
             Admission::Refused(connection_id) => {
-                self.push.close(&connection_id).await?;
+                self.push.close(&connection_id, deadline).await?;
                 tracing::info!(connection_id = connection_id.as_str(), "closed: its token has expired, or it has none");
                 return Ok(json!({"statusCode": 200}));
             }

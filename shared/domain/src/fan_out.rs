@@ -48,50 +48,76 @@ pub struct Page {
     pub last: Option<ConnectionId>,
 }
 
-/// How a push to one connection ended, after all its tries.
+/// How a push to one connection ended, after all its attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// API Gateway took the message.
     Delivered,
     /// The connection is no more (410).
     Gone,
+    /// API Gateway refuses the connection id itself (400).
+    InvalidId,
     /// The message is over API Gateway's limit (413).
     TooLarge,
-    /// Too many calls, or the connection's buffer is full (429).
+    /// 429 in every attempt: the account's quota, or a reader that is too slow.
     Throttled,
-    /// No answer in time, a server error, or a refusal.
+    /// No answer in time, a server error, a broken connection.
     Failed,
+    /// Configuration, credentials or another stage (403, 404).
+    Refused,
+    /// The deadline came first, or API Gateway is known to be out: nothing was sent.
+    Unattempted,
 }
 
-/// What is left to do after all tries of one update.
+/// What the recent posts of a process say of API Gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Health {
+    /// Too few posts to say.
+    Unknown,
+    /// Posts are accepted.
+    Up,
+    /// The account's quota is used up.
+    Throttling,
+    /// Nothing is accepted.
+    Out,
+}
+
+/// What is left to do after all attempts of one update.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settlement {
     /// Connections that are no more: their rows are deleted.
     pub forget: Vec<ConnectionId>,
     /// Connections to close, so that their clients reconnect and resume from the log.
     pub close: Vec<ConnectionId>,
-    /// The failure is general: the batch has to come again.
-    pub retry: bool,
+    /// Connections to push to once more, later.
+    pub left: Vec<ConnectionId>,
 }
 
-/// Decides on a whole fan-out. A few failures are settled by closing those connections, which is safe since a client
-/// resumes from the log; more than a few are a general failure, and closing would only start a storm of reconnects.
+/// Decides on the outcomes of one round of pushes.
 #[must_use]
-pub fn settle(outcomes: Vec<(ConnectionId, Outcome)>) -> Settlement {
+pub fn settle(outcomes: Vec<(ConnectionId, Outcome)>, _round: u32, health: Health) -> Settlement {
     let few = CLOSES_ANY_SHARE_MAX.max(outcomes.len() / CLOSES_SHARE_DIVISOR);
     let mut settlement = Settlement::default();
     for (connection_id, outcome) in outcomes {
         match outcome {
             Outcome::Delivered => {}
-            Outcome::Gone => settlement.forget.push(connection_id),
-            Outcome::TooLarge | Outcome::Throttled | Outcome::Failed => settlement.close.push(connection_id),
+            Outcome::Gone | Outcome::InvalidId => settlement.forget.push(connection_id),
+            Outcome::TooLarge => settlement.close.push(connection_id),
+            Outcome::Throttled | Outcome::Failed if health == Health::Up && settlement.close.len() < few => {
+                settlement.close.push(connection_id);
+            }
+            Outcome::Throttled | Outcome::Failed | Outcome::Refused | Outcome::Unattempted => {
+                settlement.left.push(connection_id);
+            }
         }
     }
-    if settlement.close.len() > few {
-        settlement.close.clear();
-        settlement.retry = true;
-    }
     settlement
+}
+
+/// When the next round begins for those who are left.
+#[must_use]
+pub fn retry_delay(round: u32, random: f64) -> std::time::Duration {
+    std::time::Duration::from_secs(5).saturating_mul(1 << round.min(6)).mul_f64(random)
 }
 
 #[cfg(test)]

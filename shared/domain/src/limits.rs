@@ -56,6 +56,10 @@ pub const PROJECTIONS_REMEMBERED_MAX: usize = 512;
 /// Largest projection that is remembered, in bytes as it is stored.
 pub const PROJECTION_REMEMBERED_BYTES_MAX: usize = 16 * 1024;
 
+/// How long an order that fails for a reason that may pass is retried before it is dead-lettered. An outage of AWS is
+/// longer only once in years, and a replay of the failure queue repairs every order after that.
+pub const DEFERRED_FOR_MAX: Duration = Duration::from_secs(6 * 60 * 60);
+
 /// Orders of one batch that are folded and pushed at once.
 pub const FOLDS_IN_FLIGHT_MAX: usize = 32;
 
@@ -100,6 +104,9 @@ pub const CLOSES_ANY_SHARE_MAX: usize = 3;
 
 /// Of the connections of one update, one in this many may be closed; more failures than that are a general failure.
 pub const CLOSES_SHARE_DIVISOR: usize = 10;
+
+/// Connections that a page looks at by GET before it decides on failures that nothing else explains.
+pub const PROBES_MAX: usize = 3;
 
 /// Longest life of a WebSocket connection. Source: API Gateway quotas (2 hours).
 pub const CONNECTION_LIFE_MAX: Duration = Duration::from_secs(2 * 60 * 60);

@@ -15,7 +15,11 @@ use std::sync::Arc;
 
 use aws_types::SdkConfig;
 use call::{Attempt, Caller};
-use domain::{ConnectionId, fan_out::Outcome, limits};
+use domain::{
+    ConnectionId,
+    fan_out::{Health, Outcome},
+    limits,
+};
 use frame::Frame;
 use futures_util::{StreamExt, stream};
 use telemetry::measure::Count;
@@ -55,9 +59,7 @@ impl Push {
         for frame in frames {
             match self.send_frame(connection_id, frame, deadline).await {
                 Outcome::Delivered => {}
-                undelivered @ (Outcome::Gone | Outcome::TooLarge | Outcome::Throttled | Outcome::Failed) => {
-                    return undelivered;
-                }
+                undelivered => return undelivered,
             }
         }
         Outcome::Delivered
@@ -113,12 +115,18 @@ impl Push {
     ///
     /// # Errors
     /// [`NotClosed`] if API Gateway does not do it.
-    pub async fn close(&self, connection_id: &ConnectionId) -> Result<(), NotClosed> {
+    pub async fn close(&self, connection_id: &ConnectionId, _deadline: Instant) -> Result<(), NotClosed> {
         match self.caller.delete(connection_id).await {
             Attempt::Accepted | Attempt::Gone => Ok(()),
             Attempt::TooLarge | Attempt::Throttled | Attempt::Unanswered | Attempt::Silent | Attempt::Refused => {
                 Err(NotClosed(connection_id.clone()))
             }
         }
+    }
+
+    pub async fn probe(&self, _ids: &[ConnectionId], _deadline: Instant) {}
+
+    pub fn health(&self) -> Health {
+        Health::Up
     }
 }

@@ -70,6 +70,11 @@ impl Subscriptions {
         Ok(())
     }
 
+    pub async fn delete_row(&self, s: &Subscription) -> Result<bool, CallError> {
+        self.delete(&s.order_id, &s.connection_id).await?;
+        Ok(true)
+    }
+
     /// Every subscription of an order, by strongly consistent reads of the table, all pages.
     ///
     /// # Errors
