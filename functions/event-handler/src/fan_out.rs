@@ -6,7 +6,7 @@
 
 use delivery::{DeliveryError, Folded};
 use domain::{ConnectionId, OrderId, fan_out::Page};
-use store::subscriptions::ListError;
+use store::CallError;
 use telemetry::measure;
 use tokio::time::Instant;
 
@@ -17,7 +17,7 @@ use crate::{NotHandedOver, Orders};
 pub enum FanOutError {
     /// The subscribers were not read.
     #[error("the subscribers were not read")]
-    NoSubscribers(#[from] ListError),
+    NoSubscribers(#[from] CallError),
     /// Subscribers that were read did not get it.
     #[error("the update was not delivered")]
     NotDelivered(#[from] DeliveryError),
@@ -37,19 +37,22 @@ impl Orders {
     ) -> Result<(), FanOutError> {
         let subscriptions = &self.store.subscriptions;
         let (first, end) = subscriptions.first_of_order(order_id, self.page_subscribers_max()).await?;
+        let rows = first.rows();
         match (end, &self.pages) {
             (None, _) => {
-                measure::fan_out(first.len());
-                self.delivery.deliver(order_id, folded, first, deadline).await?;
+                measure::fan_out(first.readable.len());
+                self.delivery.remove_broken(&first.broken).await;
+                self.delivery.deliver(order_id, folded, first.readable, deadline).await?;
             }
             (Some(end), Some(pages)) => {
-                let subscribers = pages.hand_over(order_id, folded, subscriptions, (first.len(), end)).await?;
+                let subscribers = pages.hand_over(order_id, folded, subscriptions, (rows, end)).await?;
                 measure::fan_out(subscribers);
                 let version = folded.projection.version().get();
                 tracing::info!(order_id = order_id.as_str(), version, subscribers, "handed over in pages");
             }
             (Some(end), None) => {
-                self.delivery.deliver(order_id, folded, first, deadline).await?;
+                self.delivery.remove_broken(&first.broken).await;
+                self.delivery.deliver(order_id, folded, first.readable, deadline).await?;
                 self.deliver_after(order_id, folded, end, deadline).await?;
             }
         }
@@ -69,7 +72,8 @@ impl Orders {
             let (_, end) = subscriptions.page_end(order_id, &begin, self.page_subscribers_max()).await?;
             after.clone_from(&end);
             let page = subscriptions.of_page(order_id, &Page { after: Some(begin), last: end }).await?;
-            self.delivery.deliver(order_id, folded, page, deadline).await?;
+            self.delivery.remove_broken(&page.broken).await;
+            self.delivery.deliver(order_id, folded, page.readable, deadline).await?;
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ use domain::{
     limits::{PAGE_SUBSCRIBERS_MAX, PAGES_PER_CALL_MAX},
 };
 use failures::SQS_ENDPOINT_VARIABLE;
-use store::{SdkConfig, Subscriptions, subscriptions::ListError};
+use store::{CallError, SdkConfig, Subscriptions};
 
 /// The variable with the queue's address, as the template sets it.
 const PAGE_QUEUE_VARIABLE: &str = "PAGE_QUEUE_URL";
@@ -49,7 +49,7 @@ pub enum MissingPageQueue {
 pub enum NotHandedOver {
     /// The subscribers were not read.
     #[error("the subscribers were not read")]
-    NoSubscribers(#[from] ListError),
+    NoSubscribers(#[from] CallError),
     /// SQS did not serve the call.
     #[error("the queue of pages did not take a call")]
     Call(#[source] Box<SdkError<SendMessageBatchError>>),

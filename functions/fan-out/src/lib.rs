@@ -8,7 +8,7 @@ use delivery::{Delivery, DeliveryError, Handover, ReadFoldedError, UnreadableHan
 use lambda_runtime::{LambdaEvent, service_fn};
 use push::deadline;
 use serde::{Deserialize, Serialize};
-use store::{SdkConfig, aws, subscriptions::ListError};
+use store::{CallError, SdkConfig, aws};
 use telemetry::measure;
 use tokio::time::Instant;
 
@@ -63,7 +63,7 @@ pub enum PageError {
     NotRead(#[from] ReadFoldedError),
     /// The subscribers were not read.
     #[error("the subscribers were not read")]
-    NoSubscribers(#[from] ListError),
+    NoSubscribers(#[from] CallError),
     /// Subscribers that were read did not get it.
     #[error("the update was not delivered")]
     NotDelivered(#[from] DeliveryError),
@@ -119,8 +119,9 @@ impl FanOut {
     async fn push_to_page(&self, message: &str, deadline: Instant) -> Result<(), PageError> {
         let handover = Handover::parse(message)?;
         let folded = self.delivery.read(&handover).await?;
-        let subscriptions = self.delivery.store().subscriptions.of_page(&handover.order_id, &handover.page).await?;
-        self.delivery.deliver(&handover.order_id, &folded, subscriptions, deadline).await?;
+        let page = self.delivery.store().subscriptions.of_page(&handover.order_id, &handover.page).await?;
+        self.delivery.remove_broken(&page.broken).await;
+        self.delivery.deliver(&handover.order_id, &folded, page.readable, deadline).await?;
         Ok(())
     }
 }

@@ -33,7 +33,7 @@ pub enum DeliveryError {
 }
 
 /// How many settlements are under way at once.
-const SETTLEMENTS_IN_FLIGHT_MAX: usize = 16;
+pub(crate) const SETTLEMENTS_IN_FLIGHT_MAX: usize = 16;
 
 impl Delivery {
     /// Pushes to these subscribers, who were read after the projection was stored, as far as they may see the order.

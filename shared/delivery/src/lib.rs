@@ -4,6 +4,7 @@
 //! Must not know: the change feed, folding, how a browser subscribed, how a page travels.
 //! Source: rules 3 and 4 of the guarantee; `docs/decisions/0009-many-subscribers-are-reached-in-pages.md`.
 
+mod broken;
 mod deliver;
 mod folded;
 mod handover;
