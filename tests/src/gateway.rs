@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
 use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
 use bytes::Bytes;
 use domain::{
-    ConnectionId, Event, EventData, EventRef, OrderId, Principal, PrincipalId, Subscription,
+    ConnectionId, Event, EventData, EventRef, Identity, OrderId, Principal, PrincipalId, Subscription,
     limits::PAGE_SUBSCRIBERS_MAX, principal::READ_ALL_SCOPE,
 };
 use event_handler::EventHandler;
@@ -52,6 +52,7 @@ pub struct InProcess {
     queues: Arc<Queues>,
     handler: EventHandler,
     fan_out: FanOut,
+    subscribe: Arc<Subscribe>,
     _gateway: Gateway,
 }
 
@@ -75,7 +76,7 @@ impl InProcess {
         let var = in_pages(function_variables(&counted.url, &format!("http://{address}")), page_subscribers_max);
         let routes = ["subscribe", "unsubscribe", "history", "$default"];
         let subscribe = Arc::new(Subscribe::from_vars(&var).unwrap());
-        let route = Route { integration: integration(subscribe), has_route_response: true, time_out: None };
+        let route = Route { integration: integration(Arc::clone(&subscribe)), has_route_response: true, time_out: None };
         let api = Api {
             api_id: "abcdef1234".into(),
             stage: "local".into(),
@@ -103,6 +104,7 @@ impl InProcess {
             engine,
             handler,
             fan_out,
+            subscribe,
             queues,
             _gateway: gateway,
         }
@@ -154,8 +156,7 @@ impl InProcess {
 
     /// Deletes an item, as a foreign program does.
     pub fn delete(&self, table: &str, key: Value) {
-        let request = json!({"TableName": table, "Key": key});
-        self.engine.database.delete_item(serde_json::from_value(request).unwrap()).unwrap();
+        self.deletion(table, key)();
     }
 
     /// What is on the failure queue.
@@ -228,13 +229,28 @@ impl InProcess {
         scope: &str,
         expires_at_s: i64,
     ) {
-        let subscription = Subscription {
-            order_id: OrderId::new(order_id).unwrap(),
-            connection_id: ConnectionId::new(connection_id),
-            principal: Principal::with_scope(PrincipalId::new(user).unwrap(), scope),
-            expires_at_s,
-        };
+        let principal = Principal::with_scope(PrincipalId::new(user).unwrap(), scope);
+        let (order_id, connection_id) = (OrderId::new(order_id).unwrap(), ConnectionId::new(connection_id));
+        let subscription = Subscription::new(order_id, connection_id, principal, expires_at_s);
         self.store.subscriptions.put(&subscription).await.unwrap();
+    }
+
+    /// Hands a message of a user to the function `subscribe`, and gives the route response.
+    pub async fn say(&self, user: &str, connection_id: &str, message: &Value) -> Value {
+        let principal = Principal::with_scope(PrincipalId::new(user).unwrap(), "");
+        let authorizer = Identity { principal, expires_at_s: None }.to_context();
+        let context = json!({"connectionId": connection_id, "requestId": "r", "connectedAt": store::now_ms(),
+                             "requestTimeEpoch": store::now_ms(), "identity": {}, "authorizer": authorizer});
+        let request = json!({"requestContext": context, "body": message.to_string(), "isBase64Encoded": false});
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let reply = self.subscribe.handle(serde_json::from_value(request).unwrap(), deadline).await.unwrap();
+        serde_json::from_str(reply["body"].as_str().unwrap()).unwrap()
+    }
+
+    /// What deletes an item, as a foreign program does.
+    pub fn deletion(&self, table: &str, key: Value) -> impl FnOnce() + Send + use<> {
+        let (database, request) = (self.engine.database.clone(), json!({"TableName": table, "Key": key}));
+        move || drop(database.delete_item(serde_json::from_value(request).unwrap()).unwrap())
     }
 
     /// Hands a batch to the event handler.

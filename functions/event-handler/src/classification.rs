@@ -44,10 +44,11 @@ impl FoldError {
     }
 }
 
-/// A call that DynamoDB refuses is refused again: a projection that it cannot hold, for one.
+/// A call that DynamoDB refuses is refused again: a projection that it cannot hold, for one. A call that is denied is an
+/// operator's fault and concerns every order; it passes when they repair it.
 fn of_call(error: &CallError) -> Class {
     match error.kind() {
-        CallErrorKind::Throttled | CallErrorKind::Unavailable => Class::Passing,
+        CallErrorKind::Throttled | CallErrorKind::Unavailable | CallErrorKind::Denied => Class::Passing,
         CallErrorKind::Refused => Class::Lasting,
     }
 }

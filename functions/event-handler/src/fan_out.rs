@@ -4,7 +4,7 @@
 
 use delivery::{DeliveryError, Folded};
 use domain::{ConnectionId, OrderId, fan_out::Page};
-use store::subscriptions::ListError;
+use store::CallError;
 use telemetry::measure;
 use tokio::time::Instant;
 
@@ -18,7 +18,7 @@ use crate::{
 pub enum FanOutError {
     /// The subscribers were not read.
     #[error("the subscribers were not read")]
-    NoSubscribers(#[from] ListError),
+    NoSubscribers(#[from] CallError),
     /// Subscribers are left who did not get it.
     #[error("the update was not delivered")]
     NotDelivered(#[from] DeliveryError),
@@ -40,12 +40,12 @@ impl Orders {
         let (first, end) = subscriptions.first_of_order(order_id, self.page_subscribers_max).await?;
         match (end, self.delivery.pages()) {
             (None, _) => {
-                measure::fan_out(first.len());
+                measure::fan_out(first.readable.len());
                 let all = folded.page(order_id, Page::default());
                 self.delivery.deliver(all, folded, first, deadline).await?;
             }
             (Some(end), Some(queue)) => {
-                let first = FirstPage { subscribers: first.len(), end };
+                let first = FirstPage { subscribers: first.rows(), end };
                 let size = self.page_subscribers_max;
                 let subscribers = pages::hand_over(queue, subscriptions, order_id, folded, first, size).await?;
                 measure::fan_out(subscribers);

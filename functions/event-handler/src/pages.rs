@@ -8,7 +8,7 @@ use domain::{
 };
 use queues::{PageOfSubscribers, PageQueue, QueueError};
 use std::time::Duration;
-use store::{Subscriptions, subscriptions::ListError};
+use store::{CallError, Subscriptions};
 
 /// The variable with the most subscribers of a page; absent, it is [`PAGE_SUBSCRIBERS_MAX`].
 const PAGE_SUBSCRIBERS_VARIABLE: &str = "PAGE_SUBSCRIBERS_MAX";
@@ -24,7 +24,7 @@ pub struct MalformedPageSizeError;
 pub enum HandOverError {
     /// The subscribers were not read.
     #[error("the subscribers were not read")]
-    NoSubscribers(#[from] ListError),
+    NoSubscribers(#[from] CallError),
     /// The queue did not take every page.
     #[error("the page queue did not take every page")]
     NotSent(#[from] QueueError),

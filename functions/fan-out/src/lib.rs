@@ -13,7 +13,7 @@ use queues::{
     PageOfSubscribers, PageQueue, UnreadablePage,
     batch::{BatchItemFailure, BatchResponse, QueueBatch, QueueMessage},
 };
-use store::{SdkConfig, aws, now_ms, subscriptions::ListError};
+use store::{CallError, SdkConfig, aws, now_ms};
 use telemetry::measure;
 use tokio::time::Instant;
 
@@ -34,7 +34,7 @@ pub enum PageError {
     NotRead(#[from] ReadFoldedError),
     /// The subscribers were not read.
     #[error("the subscribers were not read")]
-    NoSubscribers(#[from] ListError),
+    NoSubscribers(#[from] CallError),
     /// Subscribers are left, and not on the queue.
     #[error("the update was not delivered")]
     NotDelivered(#[from] DeliveryError),
@@ -96,12 +96,12 @@ impl FanOut {
             return Ok(());
         }
         let folded = self.delivery.read(&page).await?;
-        let mut subscriptions = self.delivery.store().subscriptions.of_page(&order_id, &page.page).await?;
+        let mut subscribers = self.delivery.store().subscriptions.of_page(&order_id, &page.page).await?;
         if let Some(left) = &page.left {
             let left: BTreeSet<_> = left.iter().collect();
-            subscriptions.retain(|subscription| left.contains(&subscription.connection_id));
+            subscribers.readable.retain(|subscription| left.contains(&subscription.connection_id));
         }
-        self.delivery.deliver(page, &folded, subscriptions, deadline).await?;
+        self.delivery.deliver(page, &folded, subscribers, deadline).await?;
         Ok(())
     }
 }

@@ -13,7 +13,7 @@ use domain::{
 use futures_util::{StreamExt, stream};
 use protocol::{ErrorCode, ErrorMessage, Message, Update};
 use queues::{OwnerBefore, PageOfSubscribers, QueueError};
-use store::{Store, now_ms};
+use store::{Store, now_ms, subscriptions::Subscribers};
 use telemetry::{
     measure::{self, Count},
     trace::Segment,
@@ -47,7 +47,7 @@ pub enum DeliveryError {
 }
 
 /// Connections that are settled at once: closed, forgotten, or unsubscribed.
-const SETTLEMENTS_IN_FLIGHT_MAX: usize = 16;
+pub(crate) const SETTLEMENTS_IN_FLIGHT_MAX: usize = 16;
 
 /// Who is left after a round of pushes.
 #[derive(Debug, Default)]
@@ -68,11 +68,12 @@ impl Delivery {
         &self,
         page: PageOfSubscribers,
         folded: &Folded,
-        subscriptions: Vec<Subscription>,
+        Subscribers { readable, broken }: Subscribers,
         deadline: Instant,
     ) -> Result<(), DeliveryError> {
+        self.remove_broken(&broken).await;
         let order_id = &page.order_id;
-        let subscribers = subscriptions.len();
+        let subscribers = readable.len();
         let version = folded.projection.version().get();
         if subscribers == 0 && page.close.is_empty() {
             tracing::info!(order_id = order_id.as_str(), version, subscribers, "nobody to push to");
@@ -80,7 +81,7 @@ impl Delivery {
         }
         let round = page.rounds.saturating_add(1);
         let mut remaining = Remaining::default();
-        let Audience { shown, lost, expired } = self.audience(order_id, folded, subscriptions).await;
+        let Audience { shown, lost, expired } = self.audience(order_id, folded, readable).await;
         let pushed = shown.len();
         let update = Update::redacted(order_id.clone(), &folded.events, &folded.projection, &self.redaction);
         let outcomes = self.push_to(ids(shown), &Message::Update(update), deadline).await;

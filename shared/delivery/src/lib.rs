@@ -3,6 +3,7 @@
 //! [`Delivery::deliver`] is where every push of an update goes through. Where the update comes from and how a browser
 //! subscribed is not known here.
 
+mod broken;
 mod deliver;
 mod folded;
 

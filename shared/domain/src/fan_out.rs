@@ -132,11 +132,9 @@ mod tests {
 
     #[test]
     fn an_update_goes_to_those_who_may_see_the_order_after_it() {
-        let subscription = |id: &str, scope: &str, expires_at_s| Subscription {
-            order_id: crate::OrderId::new("o").unwrap(),
-            connection_id: ConnectionId::new(id),
-            principal: crate::Principal::with_scope(crate::PrincipalId::new(id).unwrap(), scope),
-            expires_at_s,
+        let subscription = |id: &str, scope: &str, expires_at_s| {
+            let principal = crate::Principal::with_scope(crate::PrincipalId::new(id).unwrap(), scope);
+            Subscription::new(crate::OrderId::new("o").unwrap(), ConnectionId::new(id), principal, expires_at_s)
         };
         let all = crate::principal::READ_ALL_SCOPE;
         let [old, new, other, support] =

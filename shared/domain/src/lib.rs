@@ -22,7 +22,7 @@ pub use origin::{Origin, TraceId};
 pub use principal::{Anonymous, Identity, Principal, PrincipalId};
 pub use projection::Projection;
 pub use redaction::{Redacted, Redaction};
-pub use subscription::{ConnectionId, Subscription};
+pub use subscription::{ConnectionId, RowId, Subscription};
 pub use variable::VariableError;
 
 /// A JSON object: field name to value. Numbers keep all their digits.

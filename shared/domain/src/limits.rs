@@ -117,12 +117,24 @@ pub const ROW_GRACE: Duration = Duration::from_secs(10 * 60);
 /// Keys in one `BatchWriteItem`. Source: DynamoDB quotas (25).
 pub const BATCH_WRITE_KEYS_MAX: usize = 25;
 
+/// Attempts to subscribe to an order of another that changes meanwhile: each needs one more event of the order between two
+/// calls.
+pub const SUBSCRIBE_ATTEMPTS_MAX: u32 = 4;
+
 /// Tries to take room for a connection's subscriptions, when its other messages change what it has meanwhile: as many as
 /// messages are worked on at once, and some.
 pub const ROOM_TRIES_MAX: u32 = 16;
 
-/// Rounds of a `BatchWriteItem` that leaves keys unprocessed, before the caller is told.
-pub const BATCH_WRITE_TRIES_MAX: u32 = 8;
+/// Attempts of a `BatchWriteItem` that leaves keys unprocessed, before the caller gets an error: with the pauses between them
+/// at most 4 s.
+pub const BATCH_WRITE_ATTEMPTS_MAX: u32 = 8;
+
+/// Longest pause after the first attempt of a `BatchWriteItem`, doubled for each further one; the jitter is full.
+/// Source: DynamoDB asks for exponential backoff where keys are left unprocessed.
+pub const BATCH_WRITE_PAUSE_FIRST: Duration = Duration::from_millis(50);
+
+/// Longest pause between two attempts of a `BatchWriteItem`.
+pub const BATCH_WRITE_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// Documents in one page of FaunaDB, read with their contents: at 1 KB each a quarter of a megabyte.
 pub const FAUNA_PAGE_DOCUMENTS_MAX: usize = 250;
