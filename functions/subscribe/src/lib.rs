@@ -16,7 +16,7 @@ use domain::{Anonymous, ConnectionId, OrderId, Redaction, VariableError, limits}
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream};
 use lambda_runtime::{LambdaEvent, service_fn};
 use protocol::{ErrorCode, ErrorMessage, Message, Request, RequestError, request::Wanted};
-use push::{ManagementEndpoint, NotClosed, Push, deadline};
+use push::{NotClosed, Push, deadline};
 use serde_json::{Value, json};
 use store::{CallError, SdkConfig, Store, aws};
 use tokio::time::Instant;
@@ -82,7 +82,7 @@ impl Subscribe {
     pub fn with_sdk(sdk: &SdkConfig, var: &impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
         Ok(Self {
             store: Store::from_vars(sdk, var)?,
-            push: Push::new(sdk, &ManagementEndpoint::from_vars(var)?),
+            push: Push::from_vars(sdk, var)?,
             redaction: Redaction::from_vars(var),
             anonymous: Anonymous::from_vars(var),
             subscriptions_max: subscriptions_max(var)?,
@@ -102,7 +102,7 @@ impl Subscribe {
         let caller = match Admission::of(&request.request_context, &self.anonymous)? {
             Admission::Admitted(caller) => caller,
             Admission::Refused(connection_id) => {
-                self.push.close(&connection_id).await?;
+                self.push.close(&connection_id, deadline).await?;
                 tracing::info!(connection_id = connection_id.as_str(), "closed: its token has expired, or it has none");
                 return Ok(json!({"statusCode": 200}));
             }

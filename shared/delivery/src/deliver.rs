@@ -61,13 +61,13 @@ impl Delivery {
         self.follow(order_id, folded);
         count(&outcomes);
         outcomes.extend(self.tell_lost(order_id, lost, deadline).await);
-        let settlement = fan_out::settle(outcomes);
+        let settlement = fan_out::settle(outcomes, 1, self.push.health());
         let (gone, closed) = (settlement.forget.len(), settlement.close.len() + expired.len());
         tracing::info!(order_id = order_id.as_str(), version, subscribers, pushed, gone, closed, "pushed");
-        self.close_all(&expired).await?;
+        self.close_all(&expired, deadline).await?;
         self.forget_all(settlement.forget.into_iter().chain(expired)).await;
-        self.close_all(&settlement.close).await?;
-        if settlement.retry { Err(DeliveryError::General) } else { Ok(()) }
+        self.close_all(&settlement.close, deadline).await?;
+        if settlement.left.is_empty() { Ok(()) } else { Err(DeliveryError::General) }
     }
 
     /// Says how long the update took, and tells its trace if it has one.
@@ -147,8 +147,8 @@ impl Delivery {
         stream::iter(forgets).for_each_concurrent(SETTLEMENTS_IN_FLIGHT_MAX, |forget| forget).await;
     }
 
-    async fn close_all(&self, connection_ids: &[ConnectionId]) -> Result<(), DeliveryError> {
-        let closes = connection_ids.iter().map(|connection_id| self.push.close(connection_id));
+    async fn close_all(&self, connection_ids: &[ConnectionId], deadline: Instant) -> Result<(), DeliveryError> {
+        let closes = connection_ids.iter().map(|connection_id| self.push.close(connection_id, deadline));
         let closes = stream::iter(closes).buffer_unordered(SETTLEMENTS_IN_FLIGHT_MAX);
         let open = closes.filter(|closed| std::future::ready(closed.is_err())).count().await;
         if open == 0 { Ok(()) } else { Err(DeliveryError::NotClosed(open)) }
@@ -160,7 +160,8 @@ fn count(outcomes: &[(ConnectionId, Outcome)]) {
     let of = |is_meant: fn(Outcome) -> bool| outcomes.iter().filter(|(_, outcome)| is_meant(*outcome)).count();
     Count::UpdatesPushed.add(of(|outcome| outcome == Outcome::Delivered));
     Count::ConnectionsGone.add(of(|outcome| outcome == Outcome::Gone));
-    let is_failed = |outcome| matches!(outcome, Outcome::TooLarge | Outcome::Throttled | Outcome::Failed);
+    let is_failed =
+        |outcome| matches!(outcome, Outcome::TooLarge | Outcome::Throttled | Outcome::Failed | Outcome::Refused);
     Count::PushesFailed.add(of(is_failed));
 }
 

@@ -11,7 +11,7 @@ mod handover;
 use std::sync::Arc;
 
 use domain::Redaction;
-use push::{ManagementEndpoint, Push};
+use push::Push;
 use store::{SdkConfig, Store};
 use telemetry::trace::Daemon;
 
@@ -42,7 +42,7 @@ impl Delivery {
     ) -> anyhow::Result<Self> {
         Ok(Self {
             store: Store::from_vars(sdk, var)?,
-            push: Push::new(sdk, &ManagementEndpoint::from_vars(var)?),
+            push: Push::from_vars(sdk, var)?,
             redaction: Redaction::from_vars(var),
             function,
             daemon: Arc::new(Daemon::from_vars(var)),
