@@ -16,7 +16,7 @@ use domain::{Anonymous, ConnectionId, OrderId, Redaction, VariableError, limits}
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream};
 use lambda_runtime::{LambdaEvent, service_fn};
 use protocol::{ErrorCode, ErrorMessage, Message, Request, RequestError, request::Wanted};
-use push::{ManagementEndpoint, NotClosed, Push, deadline};
+use push::{NotClosed, Push, deadline};
 use serde_json::{Value, json};
 use store::{CallError, SdkConfig, Store, aws};
 use tokio::time::Instant;
@@ -82,7 +82,7 @@ impl Subscribe {
     pub fn with_sdk(sdk: &SdkConfig, var: &impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
         Ok(Self {
             store: Store::from_vars(sdk, var)?,
-            push: Push::new(sdk, &ManagementEndpoint::from_vars(var)?),
+            push: Push::from_vars(sdk, var)?,
             redaction: Redaction::from_vars(var),
             anonymous: Anonymous::from_vars(var),
             subscriptions_max: subscriptions_max(var)?,

@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, time::Duration};
 use domain::{
     ConnectionId, OrderId, Subscription,
     fan_out::{self, Audience, Health, Outcome, Settlement},
-    limits::PROBES_MAX,
+    limits::CLOSE_ROUND_MIN,
 };
 use futures_util::{StreamExt, stream};
 use protocol::{ErrorCode, ErrorMessage, Message, Update};
@@ -102,16 +102,17 @@ impl Delivery {
         self.hand_over(page, remaining).await
     }
 
-    /// Settles outcomes. What is known of API Gateway decides about failures; where nothing is known in a later round, a few
-    /// of the connections are looked at first.
+    /// Settles outcomes. What is known of API Gateway decides about failures; a late round in which nothing is known of it
+    /// probes some of the connections first.
     async fn settle(&self, outcomes: Vec<(ConnectionId, Outcome)>, round: u32, deadline: Instant) -> Settlement {
         let is_failed = |outcome: &Outcome| matches!(outcome, Outcome::Throttled | Outcome::Failed);
-        if round > 1 && self.push.health() != Health::Up {
+        let mut health = self.push.health();
+        if round >= CLOSE_ROUND_MIN && health != Health::Up {
             let failed = outcomes.iter().filter(|(_, outcome)| is_failed(outcome));
-            let probed: Vec<ConnectionId> = failed.map(|(id, _)| id.clone()).take(PROBES_MAX).collect();
-            self.push.probe(&probed, deadline).await;
+            let probed: Vec<ConnectionId> = failed.map(|(id, _)| id.clone()).collect();
+            health = self.push.probe(&probed, deadline).await;
         }
-        fan_out::settle(outcomes, round, self.push.health())
+        fan_out::settle(outcomes, round, health)
     }
 
     /// Puts who is left on the page queue.

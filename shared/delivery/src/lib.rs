@@ -10,7 +10,7 @@ mod folded;
 use std::sync::Arc;
 
 use domain::Redaction;
-use push::{ManagementEndpoint, Push};
+use push::Push;
 use queues::PageQueue;
 use store::{SdkConfig, Store};
 use telemetry::trace::Daemon;
@@ -45,7 +45,7 @@ impl Delivery {
     ) -> anyhow::Result<Self> {
         Ok(Self {
             store: Store::from_vars(sdk, var)?,
-            push: Push::new(sdk, &ManagementEndpoint::from_vars(var)?),
+            push: Push::from_vars(sdk, var)?,
             redaction: Redaction::from_vars(var),
             pages,
             function,

@@ -1,13 +1,13 @@
 //! The fan-out of one update: whom it goes to, and what to do with the connections that it did not reach.
 //!
-//! Owns: who gets an update, what a page of subscribers is, and the rule that tells a slow reader from an outage.
+//! Owns: who gets an update, what a page of subscribers is, the rule that tells a bad connection from an outage, and when
+//! the next round begins.
 //! Must not know: HTTP, retries, tables; it plans and does nothing.
 //! Source: rule 4 of the guarantee, `docs/decisions/0006-an-order-of-another-looks-like-no-order.md`, `docs/decisions/0003-closing-a-connection-is-safe.md`.
 
-use crate::{
-    ConnectionId, Subscription,
-    limits::{CLOSES_ANY_SHARE_MAX, CLOSES_SHARE_DIVISOR},
-};
+use std::time::Duration;
+
+use crate::{ConnectionId, Subscription, limits};
 
 /// What an order's subscriptions come to at one update. A subscription that is in none of the lists stays as it is: its
 /// principal may not see the order, and is not told that there is one.
@@ -55,80 +55,91 @@ pub enum Outcome {
     Delivered,
     /// The connection is no more (410).
     Gone,
-    /// API Gateway refuses the connection id itself (400).
+    /// API Gateway refuses the connection's id itself (400): there is no such connection.
     InvalidId,
     /// The message is over API Gateway's limit (413).
     TooLarge,
-    /// 429 in every attempt: the account's quota, or a reader that is too slow.
+    /// 429 in every attempt: the account's quota is used up, or the reader is too slow.
     Throttled,
-    /// No answer in time, a server error, a broken connection.
+    /// No answer in time, a server error or a broken connection.
     Failed,
-    /// Configuration, credentials or another stage (403, 404).
+    /// API Gateway refuses the call (403, 404): configuration or credentials.
     Refused,
-    /// The deadline came first, or API Gateway is known to be out: nothing was sent.
+    /// Nothing was sent: the deadline came first, or API Gateway is known to be out.
     Unattempted,
 }
 
-/// What the recent posts of a process say of API Gateway.
+/// What a process's recent calls say of API Gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Health {
-    /// Too few posts to say.
+    /// Too few answers to say.
     Unknown,
-    /// Posts are accepted.
+    /// It accepts calls, and the account's quota is not used up.
     Up,
-    /// The account's quota is used up.
+    /// It accepts calls, and the account's quota was used up within the last [`limits::HEALTH_WINDOW`].
     Throttling,
-    /// Nothing is accepted.
+    /// It answers none of several connections.
     Out,
 }
 
-/// What is left to do after all attempts of one update.
+/// What to do with the connections that an update did not reach. No connection is in two of the lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settlement {
     /// Connections that are no more: their rows are deleted.
     pub forget: Vec<ConnectionId>,
-    /// Connections to close, so that their clients reconnect and resume from the log.
+    /// Bad connections to close, so that their clients reconnect and resume from the log.
     pub close: Vec<ConnectionId>,
-    /// Connections to push to once more, later.
+    /// Connections to push to again, in the next round.
     pub left: Vec<ConnectionId>,
 }
 
-/// Decides on the outcomes of one round of pushes.
+/// Decides on the outcomes of one round of an update, which is round 1 when it is pushed for the first time.
+///
+/// A connection is closed only if it is the cause: API Gateway is known to accept calls, and either others got the same
+/// update or this is at least round [`limits::CLOSE_ROUND_MIN`]. A connection that was throttled is closed only while the
+/// account is not throttled. At most a tenth of the connections (or three) are closed at once, so that a mistake is no
+/// storm of reconnects.
 #[must_use]
-pub fn settle(outcomes: Vec<(ConnectionId, Outcome)>, _round: u32, health: Health) -> Settlement {
-    let few = CLOSES_ANY_SHARE_MAX.max(outcomes.len() / CLOSES_SHARE_DIVISOR);
+pub fn settle(outcomes: Vec<(ConnectionId, Outcome)>, round: u32, health: Health) -> Settlement {
+    let delivered = outcomes.iter().filter(|(_, outcome)| *outcome == Outcome::Delivered).count();
+    let closes_max = limits::CLOSES_ANY_SHARE_MAX.max(outcomes.len() / limits::CLOSES_SHARE_DIVISOR);
+    let is_late = round >= limits::CLOSE_ROUND_MIN;
     let mut settlement = Settlement::default();
     for (connection_id, outcome) in outcomes {
-        match outcome {
-            Outcome::Delivered => {}
-            Outcome::Gone | Outcome::InvalidId => settlement.forget.push(connection_id),
-            Outcome::TooLarge => settlement.close.push(connection_id),
-            Outcome::Throttled | Outcome::Failed if health == Health::Up && settlement.close.len() < few => {
-                settlement.close.push(connection_id);
+        let is_bad = match outcome {
+            Outcome::Delivered => continue,
+            Outcome::Gone | Outcome::InvalidId => {
+                settlement.forget.push(connection_id);
+                continue;
             }
-            Outcome::Throttled | Outcome::Failed | Outcome::Refused | Outcome::Unattempted => {
-                settlement.left.push(connection_id);
+            Outcome::TooLarge => true,
+            Outcome::Failed => matches!(health, Health::Up | Health::Throttling) && (is_late || delivered > 0),
+            Outcome::Throttled => {
+                health == Health::Up && (is_late || delivered >= limits::CLOSE_THROTTLED_DELIVERED_MIN)
             }
+            Outcome::Refused | Outcome::Unattempted => false,
+        };
+        if is_bad && settlement.close.len() < closes_max {
+            settlement.close.push(connection_id);
+        } else {
+            settlement.left.push(connection_id);
         }
     }
     settlement
 }
 
-/// When the next round begins for those who are left.
+/// How long after a round the next one begins; `random` is between 0 and 1. The bound doubles with each round up to
+/// [`limits::RETRY_DELAY_MAX`], and the jitter is full: what failed together is not retried together.
 #[must_use]
-pub fn retry_delay(round: u32, random: f64) -> std::time::Duration {
-    std::time::Duration::from_secs(5).saturating_mul(1 << round.min(6)).mul_f64(random)
+pub fn retry_delay(round: u32, random: f64) -> Duration {
+    let doublings = round.saturating_sub(1).min(limits::RETRY_DOUBLINGS_MAX);
+    let longest = limits::RETRY_DELAY_FIRST.saturating_mul(1 << doublings).min(limits::RETRY_DELAY_MAX);
+    longest.mul_f64(random.clamp(0.0, 1.0))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn fan_out(delivered: usize, gone: usize, failed: usize) -> Settlement {
-        let outcomes = [(Outcome::Delivered, delivered), (Outcome::Gone, gone), (Outcome::Throttled, failed)];
-        let each = outcomes.into_iter().flat_map(|(outcome, count)| std::iter::repeat_n(outcome, count));
-        settle(each.enumerate().map(|(index, outcome)| (ConnectionId::new(index.to_string()), outcome)).collect())
-    }
 
     #[test]
     fn an_update_goes_to_those_who_may_see_the_order_after_it() {
@@ -145,20 +156,5 @@ mod tests {
             audience(everybody, Some("old"), Some("new"), 10),
             Audience { shown: vec![new, support], lost: vec![old], expired: vec![expired] }
         );
-    }
-
-    #[test]
-    fn a_few_failures_among_many_close_those_connections() {
-        let settlement = fan_out(97, 2, 3);
-        assert_eq!((settlement.forget.len(), settlement.close.len(), settlement.retry), (2, 3, false));
-        assert_eq!(fan_out(0, 0, 1).close.len(), 1);
-        assert_eq!(fan_out(900, 0, 100).close.len(), 100);
-    }
-
-    #[test]
-    fn a_general_failure_comes_again_and_closes_nobody() {
-        let settlement = fan_out(0, 1, 4);
-        assert_eq!((settlement.forget.len(), settlement.close.len(), settlement.retry), (1, 0, true));
-        assert!(fan_out(800, 0, 101).retry);
     }
 }

@@ -5,11 +5,14 @@
 //! Source: `docs/` and ARCHITECTURE.md of this repository; the fold is FaunaDB's `Reduce` over `Merge`.
 
 pub mod event;
+mod evidence;
 pub mod fan_out;
 pub mod fold;
 pub mod limits;
 pub mod order_id;
 pub mod origin;
+pub mod pace;
+pub mod post;
 pub mod principal;
 pub mod projection;
 pub mod redaction;
