@@ -9,8 +9,8 @@ mod push;
 use std::time::Duration;
 
 use domain::{ConnectionId, Identity, OrderId, Principal, PrincipalId, Version};
-use event_handler::{BatchItemFailure, BatchResponse};
 use local::websocket_api::Limits;
+use queues::batch::{BatchItemFailure, BatchResponse};
 use serde_json::{Value, json};
 use store::Connection;
 use tests::{
@@ -258,7 +258,7 @@ async fn an_update_of_300_kb_arrives_in_parts() {
     assert_eq!(gateway.deliver("o", &[2]).await, BatchResponse::default());
     let mut assembler = protocol::parts::Assembler::default();
     let whole = loop {
-        if let Some(whole) = assembler.accept(&browser.next_text().await).unwrap() {
+        if let protocol::parts::Assembled::Whole(whole) = assembler.accept(&browser.next_text().await) {
             break whole;
         }
     };

@@ -1,8 +1,8 @@
 //! Who gets a push: the owner, who he was and who he is.
 
 use domain::{OrderId, Projection, Version};
-use event_handler::BatchResponse;
 use local::websocket_api::Limits;
+use queues::batch::BatchResponse;
 use serde_json::{Value, json};
 use tests::{browser::Browser, gateway::InProcess};
 

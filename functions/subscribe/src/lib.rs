@@ -1,4 +1,4 @@
-//! What a browser says: `subscribe`, `unsubscribe`, `history`, `ping` and anything else.
+//! What a browser says: `subscribe`, `unsubscribe`, `history`, `heads`, `ping` and anything else.
 //!
 //! Owns: answering each message, each order of it for itself, so that the client knows where it stands; ending a
 //! connection whose token has expired.
@@ -7,6 +7,7 @@
 
 mod answers;
 mod caller;
+mod heads;
 mod order;
 
 use std::collections::BTreeSet;
@@ -126,6 +127,7 @@ impl Subscribe {
             // API Gateway answers a ping itself; one without that route sends it here, by `$default`.
             Request::Ping => answers.send(&Message::Pong).await,
             Request::History(range) => self.history(caller, range, answers).await,
+            Request::Heads(asked) => self.heads(caller, asked, answers).await,
             Request::Subscribe(wanted) => {
                 let room = self.make_room(caller, &wanted).await;
                 let serve = |wanted| self.subscribe(caller, wanted, &room, answers).boxed();

@@ -205,6 +205,19 @@ pub const BATCH_WRITE_KEYS_MAX: usize = 25;
 /// calls.
 pub const SUBSCRIBE_ATTEMPTS_MAX: u32 = 4;
 
+/// Keys in one `BatchGetItem`. Source: DynamoDB quotas (100).
+pub const BATCH_GET_KEYS_MAX: usize = 100;
+
+const _: () = assert!(ORDERS_PER_MESSAGE_MAX <= BATCH_GET_KEYS_MAX, "the orders of a message are read in one call");
+
+/// Attempts of a `BatchGetItem` that leaves keys unprocessed, before the caller is told. One call reads 16 MB, and 100
+/// items of 400 KB are 40 MB: three calls without any throttling.
+pub const BATCH_GET_ATTEMPTS_MAX: u32 = 8;
+
+/// Longest pause before the second attempt of a `BatchGetItem`, doubled for each further one; the jitter is full. All of
+/// them together take at most 6.4 seconds.
+pub const BATCH_GET_PAUSE_FIRST: Duration = Duration::from_millis(50);
+
 /// Tries to take room for a connection's subscriptions, when its other messages change what it has meanwhile: as many as
 /// messages are worked on at once, and some.
 pub const ROOM_TRIES_MAX: u32 = 16;
