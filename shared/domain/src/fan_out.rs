@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use crate::{ConnectionId, Subscription, limits};
+use crate::{ConnectionId, Subscription, Version, limits};
 
 /// What an order's subscriptions come to at one update. A subscription that is in none of the lists stays as it is: its
 /// principal may not see the order, and is not told that there is one.
@@ -21,17 +21,27 @@ pub struct Audience {
     pub expired: Vec<Subscription>,
 }
 
-/// Decides who gets an update of an order that had the first owner before it and has the second one after it, at `now_s`
-/// seconds since 1970.
+/// Who owned an order before an update, and as of which version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Before<'a> {
+    /// The owner, if the order had one.
+    pub owner: Option<&'a str>,
+    /// The version of the last event before the update.
+    pub version: Version,
+}
+
+/// Decides who gets an update of an order that `after` owns after it, at `now_s` seconds since 1970. Whoever subscribed after
+/// the update began and was not shown the order knows already that it is not theirs.
 #[must_use]
-pub fn audience(subscriptions: Vec<Subscription>, before: Option<&str>, after: Option<&str>, now_s: i64) -> Audience {
+pub fn audience(subscriptions: Vec<Subscription>, before: Before<'_>, after: Option<&str>, now_s: i64) -> Audience {
     let mut audience = Audience::default();
     for subscription in subscriptions {
+        let knows = subscription.hidden_at.is_some_and(|hidden_at| hidden_at > before.version);
         if subscription.expires_at_s <= now_s {
             audience.expired.push(subscription);
         } else if subscription.principal.may_see(after) {
             audience.shown.push(subscription);
-        } else if subscription.principal.may_see(before) {
+        } else if subscription.principal.may_see(before.owner) && !knows {
             audience.lost.push(subscription);
         }
     }
@@ -151,10 +161,12 @@ mod tests {
         let [old, new, other, support] =
             [("old", ""), ("new", ""), ("other", ""), ("support", all)].map(|(id, scope)| subscription(id, scope, 11));
         let expired = subscription("new", all, 10);
-        let everybody = vec![old.clone(), new.clone(), other, support.clone(), expired.clone()];
+        let hidden_at = |version| Subscription { hidden_at: Some(Version::new(version)), ..old.clone() };
+        let everybody =
+            vec![old.clone(), new.clone(), other, support.clone(), expired.clone(), hidden_at(7), hidden_at(6)];
         assert_eq!(
-            audience(everybody, Some("old"), Some("new"), 10),
-            Audience { shown: vec![new, support], lost: vec![old], expired: vec![expired] }
+            audience(everybody, Before { owner: Some("old"), version: Version::new(6) }, Some("new"), 10),
+            Audience { shown: vec![new, support], lost: vec![old.clone(), hidden_at(6)], expired: vec![expired] }
         );
     }
 }
