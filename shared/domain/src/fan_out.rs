@@ -59,9 +59,10 @@ pub enum Outcome {
     InvalidId,
     /// The message is over API Gateway's limit (413).
     TooLarge,
-    /// 429 in every attempt: the account's quota is used up, or the reader is too slow.
+    /// 429 in every attempt: the account's quota is used up, or perhaps the reader is too slow.
     Throttled,
-    /// No answer in time, a server error or a broken connection.
+    /// No answer in time, a server error or a broken connection; or 429 in every attempt while others were served, so that
+    /// the reader is too slow.
     Failed,
     /// API Gateway refuses the call (403, 404): configuration or credentials.
     Refused,
@@ -74,9 +75,9 @@ pub enum Outcome {
 pub enum Health {
     /// Too few answers to say.
     Unknown,
-    /// It accepts calls, and the account's quota is not used up.
+    /// It accepts calls.
     Up,
-    /// It accepts calls, and the account's quota was used up within the last [`limits::HEALTH_WINDOW`].
+    /// It accepts calls, and refused some within the last [`limits::HEALTH_WINDOW`] because the account's quota is used up.
     Throttling,
     /// It answers none of several connections.
     Out,
@@ -95,14 +96,13 @@ pub struct Settlement {
 
 /// Decides on the outcomes of one round of an update, which is round 1 when it is pushed for the first time.
 ///
-/// A connection is closed only if it is the cause: API Gateway is known to accept calls, and either others got the same
-/// update or this is at least round [`limits::CLOSE_ROUND_MIN`]. A connection that was throttled is closed only while the
-/// account is not throttled. At most a tenth of the connections (or three) are closed at once, so that a mistake is no
-/// storm of reconnects.
+/// A connection is closed only if it is the cause. API Gateway must be known to accept calls. One that failed is closed if others got the same update, and in a late round ([`limits::CLOSE_ROUND_MIN`]) in any case. One that was
+/// throttled is closed in a late round only, and only while the account is not throttled. At most a tenth of the
+/// connections (or three) are closed at once, so that a mistake is no storm of reconnects.
 #[must_use]
 pub fn settle(outcomes: Vec<(ConnectionId, Outcome)>, round: u32, health: Health) -> Settlement {
     let delivered = outcomes.iter().filter(|(_, outcome)| *outcome == Outcome::Delivered).count();
-    let closes_max = limits::CLOSES_ANY_SHARE_MAX.max(outcomes.len() / limits::CLOSES_SHARE_DIVISOR);
+    let closes_max = closes_max(outcomes.len());
     let is_late = round >= limits::CLOSE_ROUND_MIN;
     let mut settlement = Settlement::default();
     for (connection_id, outcome) in outcomes {
@@ -114,9 +114,7 @@ pub fn settle(outcomes: Vec<(ConnectionId, Outcome)>, round: u32, health: Health
             }
             Outcome::TooLarge => true,
             Outcome::Failed => matches!(health, Health::Up | Health::Throttling) && (is_late || delivered > 0),
-            Outcome::Throttled => {
-                health == Health::Up && (is_late || delivered >= limits::CLOSE_THROTTLED_DELIVERED_MIN)
-            }
+            Outcome::Throttled => health == Health::Up && is_late,
             Outcome::Refused | Outcome::Unattempted => false,
         };
         if is_bad && settlement.close.len() < closes_max {
@@ -126,6 +124,24 @@ pub fn settle(outcomes: Vec<(ConnectionId, Outcome)>, round: u32, health: Health
         }
     }
     settlement
+}
+
+/// Whether a round is not worth going on with: nobody was served, and as many of its connections failed as may be closed.
+#[must_use]
+pub fn is_hopeless(served: usize, failed: usize, connections: usize) -> bool {
+    served == 0 && failed >= closes_max(connections)
+}
+
+fn closes_max(connections: usize) -> usize {
+    limits::CLOSES_ANY_SHARE_MAX.max(connections / limits::CLOSES_SHARE_DIVISOR)
+}
+
+impl Outcome {
+    /// Whether API Gateway took the message or said that there is nobody to take it.
+    #[must_use]
+    pub fn is_served(self) -> bool {
+        matches!(self, Self::Delivered | Self::Gone | Self::InvalidId)
+    }
 }
 
 /// How long after a round the next one begins; `random` is between 0 and 1. The bound doubles with each round up to

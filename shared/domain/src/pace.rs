@@ -12,7 +12,7 @@ use crate::{
     evidence::Evidence,
     fan_out::Health,
     limits,
-    post::{Answer, Post},
+    post::{Answer, Around, Post},
 };
 
 const REQUESTS_PER_SECOND_VARIABLE: &str = "REQUESTS_PER_SECOND";
@@ -134,8 +134,8 @@ impl Pace {
             Answer::Accepted | Answer::Gone | Answer::InvalidId | Answer::TooLarge => {
                 self.evidence.accepted(now);
                 self.count(call.begun, now, |window| window.answers += 1);
-                if let Some(throttled_at) = call.post.and_then(Post::throttled_at) {
-                    self.account_throttled(call.connection_id, throttled_at, now);
+                if let Some(begun) = call.post.and_then(Post::throttled_at) {
+                    self.account_throttled(call.connection_id, begun, now);
                 }
             }
             Answer::Throttled => {
@@ -166,6 +166,12 @@ impl Pace {
         self.evidence.is_out()
     }
 
+    /// What a post's attempts are judged by.
+    #[must_use]
+    pub fn around(&self) -> Around {
+        self.evidence.around()
+    }
+
     /// What is known of API Gateway.
     #[must_use]
     pub fn health(&self, now: Duration) -> Health {
@@ -178,9 +184,10 @@ impl Pace {
         self.rate
     }
 
-    fn account_throttled(&mut self, connection_id: &ConnectionId, throttled_at: Duration, now: Duration) {
+    /// A connection was throttled because of the account, by a call that began at `begun`.
+    fn account_throttled(&mut self, connection_id: &ConnectionId, begun: Duration, now: Duration) {
         self.evidence.account_throttled(now);
-        self.count(throttled_at, now, |window| {
+        self.count(begun, now, |window| {
             window.passed.insert(connection_id.clone());
         });
         self.fall_if_throttled(now);
@@ -200,13 +207,15 @@ impl Pace {
     fn fall_if_throttled(&mut self, now: Duration) {
         let Window { answers, throttles, throttled, passed, .. } = &self.window;
         let is_most = throttled.len() >= limits::PACE_THROTTLED_MIN && throttles.saturating_mul(2) > *answers;
-        if passed.len() < limits::PACE_PASSED_MIN && !is_most {
-            return;
-        }
+        let floor = match passed.len() >= limits::PACE_PASSED_MIN {
+            true => limits::PACE_FLOOR_PART,
+            false if is_most => limits::PACE_UNPROVEN_FLOOR_PART,
+            false => return,
+        };
         let served = 1.0 - f64::from(*throttles) / f64::from(*answers).max(1.0);
         self.advance(now);
         let rate = self.rate * served.clamp(limits::PACE_FALL_MIN, limits::PACE_FALL_MAX);
-        self.rate = rate.max(self.most * limits::PACE_FLOOR_PART);
+        self.rate = rate.max((self.most * floor).min(self.rate));
         self.tokens = self.tokens.min(0.0);
         self.slowed_at = Some(now);
         self.window = Window { begun: now, ..Window::default() };

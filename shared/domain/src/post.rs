@@ -29,7 +29,21 @@ pub enum Answer {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Post {
     attempts: u32,
+    throttles: u32,
     throttled_at: Option<Duration>,
+    /// When the first attempt began, and how many calls of the process had been accepted when it was answered.
+    first: Option<(Duration, u64)>,
+}
+
+/// What a post's attempts are judged by: the other calls of the process.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Around {
+    /// Whether API Gateway answers none of several connections.
+    pub is_out: bool,
+    /// Calls that were accepted since the process's start.
+    pub accepted: u64,
+    /// When a call was refused because of the account the last time.
+    pub account_throttled_at: Option<Duration>,
 }
 
 /// What follows an answer.
@@ -60,8 +74,9 @@ impl Post {
     }
 
     /// Notes the answer to an attempt that began at `begun`. While API Gateway is out there is one attempt only.
-    pub fn answered(&mut self, answer: Answer, begun: Duration, is_out: bool) -> Next {
+    pub fn answered(&mut self, answer: Answer, begun: Duration, around: Around) -> Next {
         self.attempts += 1;
+        self.first = self.first.or(Some((begun, around.accepted)));
         let (outcome, attempts_max) = match answer {
             Answer::Accepted => return Next::End(Outcome::Delivered),
             Answer::Gone => return Next::End(Outcome::Gone),
@@ -69,6 +84,7 @@ impl Post {
             Answer::TooLarge => return Next::End(Outcome::TooLarge),
             Answer::Refused => return Next::End(Outcome::Refused),
             Answer::Throttled => {
+                self.throttles += 1;
                 self.throttled_at = Some(begun);
                 (Outcome::Throttled, limits::PUSH_TRIES_MAX)
             }
@@ -76,11 +92,20 @@ impl Post {
             Answer::Silent => (Outcome::Failed, limits::PUSH_SILENT_TRIES_MAX),
         };
         // The account's throttling may be the cause of all that follows it.
-        let outcome = if self.throttled_at.is_some() { Outcome::Throttled } else { outcome };
-        if is_out || self.attempts >= attempts_max {
-            return Next::End(outcome);
+        let outcome = if self.throttles > 0 { Outcome::Throttled } else { outcome };
+        if around.is_out || self.attempts >= attempts_max {
+            return Next::End(if self.is_too_slow(around) { Outcome::Failed } else { outcome });
         }
         let pause_max = limits::PUSH_PAUSE_FIRST.saturating_mul(1 << (self.attempts - 1).min(10));
         Next::Retry { pause_max, or_else: outcome }
+    }
+
+    /// Whether the reader is the cause: it was throttled each time, while many others were served and nobody was throttled
+    /// because of the account, then and shortly before.
+    fn is_too_slow(&self, around: Around) -> bool {
+        let Some((begun, accepted)) = self.first else { return false };
+        let is_calm = around.account_throttled_at.is_none_or(|at| at + limits::CALM_BEFORE <= begun);
+        let others = around.accepted.saturating_sub(accepted);
+        self.throttles >= limits::PUSH_TRIES_MAX && is_calm && others >= limits::OTHERS_SERVED_MIN
     }
 }
