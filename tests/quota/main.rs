@@ -6,11 +6,12 @@
 mod bounds;
 mod gateway;
 mod process;
+mod push;
 mod rules;
 mod world;
 
 use bounds::{Bound, broken, heading, row};
-use gateway::{Connection, SECOND};
+use gateway::Connection;
 use rules::Rules;
 use world::{Figures, Scenario, World};
 
@@ -58,7 +59,12 @@ fn an_order_with_up_to_a_hundred_thousand_subscribers_is_pushed_within_the_quota
 
 #[test]
 fn an_order_with_a_million_subscribers_is_pushed_within_the_quota() {
-    hold(loads().map(|(rate, others)| healthy(1_000_000, rate, others)));
+    hold(RATES.into_iter().map(|rate| healthy(1_000_000, rate, 0)));
+}
+
+#[test]
+fn an_order_with_a_million_subscribers_is_pushed_within_what_others_leave_of_the_quota() {
+    hold(RATES.into_iter().map(|rate| healthy(1_000_000, rate, rate / 2)));
 }
 
 #[test]
@@ -85,12 +91,59 @@ fn an_outage_costs_few_posts_and_closes_nobody() {
     hold(scenarios);
 }
 
+/// The bounds that break under other rules, under any of a few seeds.
+fn breaks(rules: Rules, scenario: Scenario) -> Vec<Bound> {
+    let scenario = Scenario { rules, posts_max: 5, ..scenario };
+    let mut bounds = Vec::new();
+    for seed in 1..=4 {
+        let figures = World::new(scenario, PROCESSES, seed).run();
+        println!("{}", row(&scenario, &figures));
+        bounds.extend(broken(&scenario, &figures));
+    }
+    bounds
+}
+
 #[test]
-fn without_a_pace_that_follows_the_answers_a_bound_breaks() {
-    let scenario = healthy(100_000, 10_000, 5_000);
-    let rules = Rules { pace: false, ..Rules::ALL };
-    let scenario = Scenario { rules, ..scenario };
+fn a_bound_breaks_without_a_pace_that_follows_the_answers() {
+    let bounds = breaks(Rules { pace: false, ..Rules::ALL }, healthy(20_000, 2_500, 1_250));
+    assert!(bounds.contains(&Bound::Posts), "{bounds:?}");
+    assert!(bounds.contains(&Bound::Others), "{bounds:?}");
+}
+
+#[test]
+fn a_bound_breaks_if_whole_pages_are_pushed_again() {
+    let scenario = Scenario { kind: Connection::one_percent_bad, ..healthy(20_000, 2_500, 1_250) };
+    let bounds = breaks(Rules { only_left: false, ..Rules::ALL }, scenario);
+    assert!(bounds.contains(&Bound::Posts), "{bounds:?}");
+}
+
+#[test]
+fn a_bound_breaks_if_retries_are_not_spread() {
+    let bounds = breaks(Rules { spread: false, ..Rules::ALL }, healthy(20_000, 2_500, 1_250));
+    assert!(bounds.contains(&Bound::Time), "{bounds:?}");
+}
+
+#[test]
+fn a_bound_breaks_if_connections_are_closed_whatever_the_cause() {
+    let scenario = Scenario { kind: Connection::one_percent_bad, ..healthy(20_000, 2_500, 1_250) };
+    let bounds = breaks(Rules { close_causes_only: false, ..Rules::ALL }, scenario);
+    assert!(bounds.contains(&Bound::Closed), "{bounds:?}");
+}
+
+#[test]
+fn a_fan_out_that_knows_no_quota_closes_thousands_of_healthy_connections() {
+    let scenario = Scenario { rules: Rules::NONE, posts_max: 5, ..healthy(300_000, 10_000, 0) };
     let figures = run(scenario);
     println!("{}", row(&scenario, &figures));
-    assert!(broken(&scenario, &figures).contains(&Bound::Posts), "{figures:?}");
+    assert!(figures.healthy_closed > 1_000, "{figures:?}");
+}
+
+#[test]
+fn a_fan_out_that_knows_no_quota_pushes_to_everybody_again_and_again() {
+    for (subscribers, rate) in [(100_000, 5_000), (20_000, 2_500)] {
+        let scenario = Scenario { rules: Rules::NONE, posts_max: 5, ..healthy(subscribers, rate, 0) };
+        let figures = run(scenario);
+        println!("{}", row(&scenario, &figures));
+        assert!(figures.posts > u64::from(5 * subscribers), "{figures:?}");
+    }
 }

@@ -15,17 +15,11 @@ use crate::{
     world::{Page, World, duration, is_failed, number},
 };
 
-/// Something that happens.
+/// Something that happens. The events are ordered by one number, which a debug build compares fast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Event {
-    pub(crate) at: Micros,
-    pub(crate) sequence: u64,
-    pub(crate) process: usize,
-    pub(crate) job: usize,
-    pub(crate) step: Step,
-}
+pub(crate) struct Event(u128);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// A page on the queue may be taken.
     Visible,
@@ -37,6 +31,36 @@ pub(crate) enum Step {
     Begin,
     /// It is answered.
     Answer,
+}
+
+impl Event {
+    /// A step of a job of a process; the sequence tells apart what happens at the same time.
+    pub(crate) fn new(at: Micros, sequence: u64, process: usize, job: usize, step: Step) -> Self {
+        let place = (sequence % (1 << 32)) << 32 | (process as u64) << 24 | (job as u64) << 4 | step as u64;
+        Self(u128::from(at) << 64 | u128::from(place))
+    }
+
+    pub(crate) fn at(self) -> Micros {
+        (self.0 >> 64) as Micros
+    }
+
+    pub(crate) fn process(self) -> usize {
+        (self.0 >> 24) as usize & 0xff
+    }
+
+    fn job(self) -> usize {
+        (self.0 >> 4) as usize & 0xf_ffff
+    }
+
+    pub(crate) fn step(self) -> Step {
+        match self.0 & 0xf {
+            0 => Step::Visible,
+            1 => Step::Read,
+            2 => Step::Start,
+            3 => Step::Begin,
+            _ => Step::Answer,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -110,12 +134,12 @@ impl Process {
     }
 
     pub(crate) fn advance(&mut self, event: Event, world: &mut World) {
-        match event.step {
+        match event.step() {
             Step::Visible => {}
             Step::Read => self.read(world),
-            Step::Start => self.start(event.job, world),
-            Step::Begin => self.begin(event.job, world),
-            Step::Answer => self.answer(event.job, world),
+            Step::Start => self.start(event.job(), world),
+            Step::Begin => self.begin(event.job(), world),
+            Step::Answer => self.answer(event.job(), world),
         }
     }
 
@@ -165,7 +189,8 @@ impl Process {
     fn start(&mut self, job: usize, world: &mut World) {
         let (now, latest) = (world.now(), self.latest());
         let so_far = self.jobs[job].so_far;
-        if now > latest {
+        let is_retry = so_far != Outcome::Unattempted;
+        if now > latest || is_retry && world.rules().pace && self.pace.is_out() {
             return self.stop(job, so_far, world);
         }
         if !world.rules().pace {
@@ -252,7 +277,7 @@ impl Process {
                 let is_known = self.health(world) == Health::Up;
                 let failed = self.outcomes.iter().filter(|(_, outcome)| is_failed(*outcome));
                 let failed: Vec<u32> = failed.map(|(connection_id, _)| number(connection_id)).collect();
-                if is_known || failed.is_empty() {
+                if is_known || failed.is_empty() || !world.rules().close_causes_only {
                     self.settle(world);
                 } else {
                     self.phase = Phase::Probe;

@@ -133,11 +133,11 @@ impl World {
     pub(crate) fn run(mut self) -> Figures {
         let posts_max = self.scenario.posts_max * u64::from(self.scenario.subscribers);
         while let Some(Reverse(event)) = self.events.pop() {
-            self.now = event.at;
+            self.now = event.at();
             if self.figures.posts > posts_max || self.now > life_max() {
                 break;
             }
-            match event.step {
+            match event.step() {
                 Step::Visible => self.dispatch(),
                 Step::Read | Step::Start | Step::Begin | Step::Answer => self.advance(event),
             }
@@ -169,7 +169,7 @@ impl World {
 
     pub(crate) fn schedule(&mut self, at: Micros, process: usize, job: usize, step: Step) {
         self.sequence += 1;
-        self.events.push(Reverse(Event { at, sequence: self.sequence, process, job, step }));
+        self.events.push(Reverse(Event::new(at, self.sequence, process, job, step)));
     }
 
     /// Notes a call of a process, and what came of it.
@@ -232,7 +232,7 @@ impl World {
     }
 
     fn advance(&mut self, event: Event) {
-        let index = event.process;
+        let index = event.process();
         let mut process = self.processes[index].take().unwrap();
         process.advance(event, self);
         self.processes[index] = Some(process);

@@ -109,3 +109,80 @@ impl Post {
         self.throttles >= limits::PUSH_TRIES_MAX && is_calm && others >= limits::OTHERS_SERVED_MIN
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CALM: Around = Around { is_out: false, accepted: 0, account_throttled_at: None };
+
+    /// How a post ends that is answered like this, each time with this around it, and how many attempts it makes.
+    fn ends(answers: &[(Answer, Around)]) -> (Outcome, usize) {
+        let mut post = Post::default();
+        for (index, (answer, around)) in answers.iter().enumerate() {
+            let begun = Duration::from_secs(10 + u64::try_from(index).unwrap());
+            if let Next::End(outcome) = post.answered(*answer, begun, *around) {
+                return (outcome, index + 1);
+            }
+        }
+        panic!("not at its end: {post:?}");
+    }
+
+    #[test]
+    fn each_answer_has_its_outcome_and_its_attempts() {
+        for (answer, outcome, attempts) in [
+            (Answer::Accepted, Outcome::Delivered, 1),
+            (Answer::Gone, Outcome::Gone, 1),
+            (Answer::InvalidId, Outcome::InvalidId, 1),
+            (Answer::TooLarge, Outcome::TooLarge, 1),
+            (Answer::Refused, Outcome::Refused, 1),
+            (Answer::Throttled, Outcome::Throttled, 4),
+            (Answer::Unanswered, Outcome::Failed, 4),
+            (Answer::Silent, Outcome::Failed, 2),
+        ] {
+            assert_eq!(ends(&[(answer, CALM); 4]), (outcome, attempts), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn while_api_gateway_is_out_there_is_one_attempt() {
+        let out = Around { is_out: true, ..CALM };
+        for (answer, outcome) in [(Answer::Unanswered, Outcome::Failed), (Answer::Silent, Outcome::Failed)] {
+            assert_eq!(ends(&[(answer, out); 4]), (outcome, 1));
+        }
+    }
+
+    #[test]
+    fn what_follows_a_429_may_be_throttling_too() {
+        let answers = [Answer::Throttled, Answer::Unanswered, Answer::Silent].map(|answer| (answer, CALM));
+        assert_eq!(ends(&answers), (Outcome::Throttled, 3));
+    }
+
+    #[test]
+    fn a_reader_is_too_slow_if_it_is_throttled_while_many_others_are_served_and_the_account_is_not_throttled() {
+        let served = |accepted, account_throttled_at| Around { accepted, account_throttled_at, ..CALM };
+        let answers = |last| {
+            [(Answer::Throttled, CALM), (Answer::Throttled, CALM), (Answer::Throttled, CALM), (Answer::Throttled, last)]
+        };
+        let seconds = Duration::from_secs;
+        for (last, outcome) in [
+            (served(20, None), Outcome::Failed),
+            (served(19, None), Outcome::Throttled),
+            (served(20, Some(seconds(8))), Outcome::Failed),
+            (served(20, Some(seconds(9))), Outcome::Throttled),
+            (served(20, Some(seconds(12))), Outcome::Throttled),
+        ] {
+            assert_eq!(ends(&answers(last)), (outcome, 4), "{last:?}");
+        }
+    }
+
+    #[test]
+    fn the_pause_doubles() {
+        let mut post = Post::default();
+        let pauses = [0; 3].map(|_| match post.answered(Answer::Throttled, Duration::ZERO, CALM) {
+            Next::Retry { pause_max, .. } => pause_max.as_millis(),
+            Next::End(outcome) => panic!("{outcome:?}"),
+        });
+        assert_eq!(pauses, [50, 100, 200]);
+    }
+}

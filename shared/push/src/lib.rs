@@ -223,14 +223,17 @@ impl Shared {
             if Instant::now() + pause + limits::PUSH_TIME_OUT > deadline {
                 return so_far;
             }
-            Count::PushesRetried.add(1);
             sleep(pause).await;
+            if self.is_out() {
+                return so_far;
+            }
+            Count::PushesRetried.add(1);
         }
     }
 
     /// Waits until a call may begin; `None` if it might then not end before `deadline`.
     async fn begin(&self, deadline: Instant) -> Option<SemaphorePermit<'_>> {
-        let latest = deadline.checked_sub(limits::PUSH_TIME_OUT)?;
+        let latest = deadline.checked_sub(limits::PUSH_TIME_OUT).filter(|latest| *latest >= Instant::now())?;
         let permit = match self.in_flight.try_acquire() {
             Ok(permit) => permit,
             // The semaphore is never closed.
