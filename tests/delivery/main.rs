@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod busy;
 mod owners;
 mod pages;
 mod push;
@@ -201,6 +202,18 @@ async fn a_connection_that_is_gone_is_forgotten_and_nobody_else_notices() {
     assert_eq!(versions(&browser.next().await), (vec![1], 1));
     assert_eq!(gateway.store.subscriptions.of_order(&order("o")).await.unwrap().readable.len(), 1);
     assert_eq!(gateway.store.subscriptions.of_order(&order("p")).await.unwrap().readable, []);
+}
+
+#[tokio::test]
+async fn a_row_that_is_no_subscription_holds_up_nobody_and_is_removed() {
+    let gateway = InProcess::start().await;
+    let (mut browser, _snapshot) = Browser::subscribed(&gateway.websocket_url, "o").await;
+    gateway.put("subscriptions", json!({"orderId": {"S": "o"}, "connectionId": {"S": "L0SM9cOFvHcCIhw="}}));
+    gateway.append("o", 1..=1).await;
+    assert_eq!(gateway.deliver("o", &[1]).await, BatchResponse::default());
+    assert_eq!(versions(&browser.next().await), (vec![1], 1));
+    let left = gateway.store.subscriptions.of_order(&order("o")).await.unwrap();
+    assert_eq!((left.readable.len(), left.broken), (1, vec![]));
 }
 
 #[tokio::test]

@@ -213,6 +213,15 @@ pub const ROW_GRACE: Duration = Duration::from_secs(10 * 60);
 /// Keys in one `BatchWriteItem`. Source: DynamoDB quotas (25).
 pub const BATCH_WRITE_KEYS_MAX: usize = 25;
 
+/// Events of a log that are in memory at once, in bytes as they are stored, unless one takes more. It is as much as one
+/// projection may take.
+pub const LOG_PART_BYTES_MAX: usize = ITEM_BYTES_MAX;
+
+/// Bytes of projections and events, as they are stored, that the answers to one message hold at once. The largest order takes
+/// all but the last 64 KB, so that it has no other large one beside it, while small ones are read as others are sent. In memory
+/// a byte of many small values takes up to 300.
+pub const ANSWER_BYTES_MAX: usize = ITEM_BYTES_MAX + 64 * 1024;
+
 /// Attempts to subscribe to an order of another that changes meanwhile: each needs one more event of the order between two
 /// calls.
 pub const SUBSCRIBE_ATTEMPTS_MAX: u32 = 4;
