@@ -133,7 +133,7 @@ export class Functions extends Construct {
       environment: { ...environment, SUBSCRIPTIONS_MAX: access.subscriptionsMax },
       permissions: [
         allow(eventLog.tableArn, 'dynamodb:Query'),
-        allow(projections.tableArn, 'dynamodb:GetItem'),
+        allow(projections.tableArn, 'dynamodb:BatchGetItem', 'dynamodb:GetItem'),
         allow(subscriptions.tableArn, 'dynamodb:BatchWriteItem', 'dynamodb:DeleteItem', 'dynamodb:PutItem'),
         ...forgetTheGone,
         ...pushAndClose,
