@@ -3,6 +3,10 @@
 //!
 //! `cargo test -p tests --test quota -- --nocapture` prints the figures.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+#![expect(clippy::as_conversions, reason = "a simulation converts small numbers, and fast")]
+#![expect(clippy::print_stdout, reason = "its figures are for a person")]
+
 mod bounds;
 mod gateway;
 mod process;
