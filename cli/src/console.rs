@@ -173,7 +173,8 @@ impl Running {
         let order_id = percent_encoding::percent_decode_str(order_id).decode_utf8()?;
         let subscriptions = self.store.subscriptions.of_order(&OrderId::new(order_id)?).await;
         let subscriptions = subscriptions.context("the subscriptions cannot be read")?;
-        let ids: Vec<&str> = subscriptions.readable.iter().map(|subscription| subscription.connection_id.as_str()).collect();
+        let ids: Vec<&str> =
+            subscriptions.readable.iter().map(|subscription| subscription.connection_id.as_str()).collect();
         Ok(json!({"connectionIds": ids}))
     }
 }

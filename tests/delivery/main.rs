@@ -226,7 +226,11 @@ async fn a_general_failure_of_the_pushes_comes_again_and_the_projection_stands()
     let failed = BatchResponse { batch_item_failures: vec![BatchItemFailure { item_identifier: "1".into() }] };
     assert_eq!(deliver(&handler, "o", &[1, 2]).await, failed);
     assert_eq!(gateway.store.projections.get(&order("o")).await.unwrap().version(), Version::new(2));
-    assert_eq!(gateway.store.subscriptions.of_order(&order("o")).await.unwrap().readable.len(), 5, "nobody is forgotten");
+    assert_eq!(
+        gateway.store.subscriptions.of_order(&order("o")).await.unwrap().readable.len(),
+        5,
+        "nobody is forgotten"
+    );
 }
 
 #[tokio::test]

@@ -74,7 +74,8 @@ impl InProcess {
         let var = in_pages(function_variables(&counted.url, &format!("http://{address}")), page_subscribers_max);
         let routes = ["subscribe", "unsubscribe", "history", "$default"];
         let subscribe = Arc::new(Subscribe::from_vars(&var).unwrap());
-        let route = Route { integration: integration(Arc::clone(&subscribe)), has_route_response: true, time_out: None };
+        let route =
+            Route { integration: integration(Arc::clone(&subscribe)), has_route_response: true, time_out: None };
         let api = Api {
             api_id: "abcdef1234".into(),
             stage: "local".into(),

@@ -9,9 +9,7 @@ use aws_sdk_dynamodb::{
     Client,
     types::{DeleteRequest, WriteRequest},
 };
-use domain::limits::{
-    BATCH_WRITE_ATTEMPTS_MAX, BATCH_WRITE_KEYS_MAX, BATCH_WRITE_PAUSE_FIRST, BATCH_WRITE_PAUSE_MAX,
-};
+use domain::limits::{BATCH_WRITE_ATTEMPTS_MAX, BATCH_WRITE_KEYS_MAX, BATCH_WRITE_PAUSE_FIRST, BATCH_WRITE_PAUSE_MAX};
 
 use crate::{TableName, error::CallError, item::Item};
 

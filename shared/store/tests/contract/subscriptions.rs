@@ -39,7 +39,10 @@ async fn every_subscriber_of_an_order_is_found_over_all_pages() {
     store.subscriptions.delete(&order("o"), &ConnectionId::new("c0007=")).await.unwrap();
     store.subscriptions.delete(&order("o"), &ConnectionId::new("nobody=")).await.unwrap();
     expected.remove(7);
-    assert_eq!(store.subscriptions.of_order(&order("o")).await.unwrap(), Subscribers { readable: expected, broken: vec![] });
+    assert_eq!(
+        store.subscriptions.of_order(&order("o")).await.unwrap(),
+        Subscribers { readable: expected, broken: vec![] }
+    );
 }
 
 #[tokio::test]
