@@ -355,6 +355,49 @@ test('an order that fails the gateway does not keep the others from being served
   assert.ok(messages.slice(1).every((orders) => orders.length === 1), 'one by one');
   const again = messages.filter((orders) => orders.includes('o7')).length;
   assert.ok(again <= 8, `${again} times in half a minute`);
+  // Other orders are served, so that the next failure is not taken for one of the whole gateway.
+  client.subscribe('x', () => {});
+  await settled();
+  socket.hear(update('x', 1));
+  for (const orderId of ['y', 'z']) client.subscribe(orderId, () => {});
+  await settled();
+  socket.said();
+  socket.hear('{"message": "Internal server error", "connectionId":"x=", "requestId":"y="}');
+  await pass(1_001);
+  assert.ok(socket.said().some(({ orders }) => orders?.[0].orderId === 'y'));
+  client.close();
+});
+
+test('an order that failed the gateway is asked for alone until it is answered, whatever is pushed meanwhile', async () => {
+  const { client, socket } = await following(['a', 'b']);
+  socket.said();
+  socket.hear('{"message": "Internal server error", "connectionId":"x=", "requestId":"y="}');
+  for (const orderId of ['a', 'b']) socket.hear(update(orderId, 1));
+  await pass(2_001);
+  assert.deepEqual(socket.said().map(({ orders }) => orders.length), [1]);
+  client.close();
+});
+
+test('answers that come in time leave no pauses behind', async () => {
+  const { client, socket } = await following(['a']);
+  for (let s = 0; s < 300; s += 10) {
+    client.subscribe(`o${s}`, () => {});
+    await pass(5_000);
+    socket.hear({ type: 'pong' });
+    for (const { action, orders } of socket.said()) {
+      if (action === 'heads') socket.hear({ type: 'heads', orders: {} });
+      if (action === 'subscribe') for (const { orderId } of orders) socket.hear(update(orderId, 1));
+    }
+    await pass(5_000);
+  }
+  socket.said();
+  client.subscribe('b', () => {});
+  client.subscribe('c', () => {});
+  await settled();
+  socket.said();
+  socket.hear('{"message": "Internal server error", "connectionId":"x=", "requestId":"y="}');
+  await pass(1_000);
+  assert.deepEqual(socket.said().map(({ orders }) => orders.length), [1], 'the first suspect waits half a second at most');
   client.close();
 });
 

@@ -3,6 +3,8 @@
 //! An update that API Gateway accepts and drops is noticed by this before the order's next event. An order that the
 //! browser may not see counts as one without events, as it does in every other answer.
 
+use std::collections::BTreeMap;
+
 use domain::{OrderId, Version};
 use protocol::{
     ErrorCode, ErrorMessage, Message,
@@ -44,7 +46,7 @@ impl Subscribe {
                 return answers.send(&caller.error(ErrorCode::Internal, message, None)).await;
             }
         };
-        let mut behind = std::collections::BTreeMap::new();
+        let mut behind = BTreeMap::new();
         for Known { order_id, version } in known {
             match heads.remove(&order_id).unwrap_or_else(|| Ok(Head::default())) {
                 Ok(head) if shown(&head, caller) == version => {}
