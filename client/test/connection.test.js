@@ -378,26 +378,23 @@ test('an order that failed the gateway is asked for alone until it is answered, 
   client.close();
 });
 
-test('answers that come in time leave no pauses behind', async () => {
-  const { client, socket } = await following(['a']);
-  for (let s = 0; s < 300; s += 10) {
-    client.subscribe(`o${s}`, () => {});
-    await pass(5_000);
-    socket.hear({ type: 'pong' });
-    for (const { action, orders } of socket.said()) {
-      if (action === 'heads') socket.hear({ type: 'heads', orders: {} });
-      if (action === 'subscribe') for (const { orderId } of orders) socket.hear(update(orderId, 1));
-    }
-    await pass(5_000);
-  }
-  socket.said();
-  client.subscribe('b', () => {});
-  client.subscribe('c', () => {});
-  await settled();
+test('orders that are asked for one by one wait for each other, and once they are answered go together again', async () => {
+  const { client, socket } = await following(['a', 'b']);
   socket.said();
   socket.hear('{"message": "Internal server error", "connectionId":"x=", "requestId":"y="}');
-  await pass(1_000);
-  assert.deepEqual(socket.said().map(({ orders }) => orders.length), [1], 'the first suspect waits half a second at most');
+  await pass(2_001);
+  socket.hear({ type: 'pong' });
+  await settled();
+  assert.deepEqual(socket.said().map(({ orders }) => orders[0].orderId), ['a']);
+  socket.hear(update('a', 1));
+  await settled();
+  assert.deepEqual(socket.said().map(({ orders }) => orders[0].orderId), ['b']);
+  socket.hear(update('b', 1));
+  socket.end();
+  await pass(500);
+  sockets[1].open();
+  await settled();
+  assert.deepEqual(sockets[1].said().map(({ orders }) => orders.length), [2]);
   client.close();
 });
 
@@ -429,6 +426,26 @@ test('an answer that does not come at all is asked for again', async () => {
   assert.deepEqual(asked, [{ action: 'subscribe', orders: [{ orderId: 'a' }] }]);
   socket.hear(update('a', 1));
   assert.deepEqual(seen.map(({ orderId }) => orderId), ['b', 'a']);
+  client.close();
+});
+
+test('an answer whose messages or parts come slowly is not asked for again', async () => {
+  const { client, socket } = await following(['a']);
+  socket.hear(update('a', 1));
+  const history = client.order('a').history({ from: 1, to: 5 });
+  await settled();
+  socket.said();
+  for (let version = 1; version < 5; version += 1) {
+    await pass(25_000);
+    socket.hear({ type: 'history', orderId: 'a', version, events: [{ version }], more: true });
+  }
+  for (let part = 1; part < 6; part += 1) {
+    await pass(25_000);
+    socket.hear({ type: 'part', id: 'x', part, parts: 7, orderId: 'a', version: 5, text: '' });
+  }
+  socket.hear({ type: 'history', orderId: 'a', version: 5, events: [{ version: 5 }], projection: {} });
+  assert.equal((await history).events.length, 5);
+  assert.deepEqual(socket.said().filter(({ action }) => action === 'history'), []);
   client.close();
 });
 

@@ -3,7 +3,7 @@
 //! An update that API Gateway accepts and drops is noticed by this before the order's next event. An order that the
 //! browser may not see counts as one without events, as it does in every other answer.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, error::Error as _};
 
 use domain::{OrderId, Version};
 use protocol::{
@@ -41,7 +41,8 @@ impl Subscribe {
         let mut heads = match self.store.projections.heads(&order_ids).await {
             Ok(heads) => heads,
             Err(error) => {
-                tracing::error!(request_id = caller.request_id, error = &error as &dyn std::error::Error, "no heads");
+                let cause = error.source().map(ToString::to_string);
+                tracing::error!(request_id = caller.request_id, %error, cause, "the heads were not read");
                 let message = "the heads could not be read; try again".to_owned();
                 return answers.send(&caller.error(ErrorCode::Internal, message, None)).await;
             }
