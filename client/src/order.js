@@ -164,6 +164,7 @@ export class Order {
     this.#free();
     // An answer that does not bring what is known to exist is no success.
     this.failures = this.follower.isBehind ? this.failures + 1 : 0;
+    this.isSuspect = false;
     this.levelAt = this.saidAt;
     this.subscribedOn = socket;
   }
