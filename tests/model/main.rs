@@ -14,12 +14,15 @@
 
 mod browser;
 mod handler;
+mod rules;
+mod state;
 mod subscribe;
 mod system;
 
 use stateright::{Checker, Model};
 
-use system::{Bounds, Rules, System};
+use rules::{Bounds, Rules};
+use system::System;
 
 /// Threads of a whole check; with one, the same counter-example is found each time.
 const THREADS: usize = 2;
