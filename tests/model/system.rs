@@ -5,7 +5,7 @@
 use stateright::{Model, Property};
 
 use crate::{
-    browser::{Browser, Says},
+    browser::{Browser, Frame, Says},
     handler::{End, Handler, Luck, ROUNDS_MAX, Task},
     rules::{Bounds, Rules},
     state::State,

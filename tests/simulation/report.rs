@@ -25,6 +25,8 @@ pub(crate) struct Report {
     pub(crate) connections: u64,
     /// Pages of subscribers that were handed over and taken, again and again if need be.
     pub(crate) pages: u64,
+    /// Orders that were set aside and tried again.
+    pub(crate) deferred: u64,
     pub(crate) faults: BTreeMap<&'static str, u64>,
     /// Projections that were stored over what the handler remembered, and that were refused because it was stale.
     pub(crate) folds_unread: u64,
@@ -34,6 +36,8 @@ pub(crate) struct Report {
     /// Orders that browsers were told are no longer their own, and logs that browsers began anew.
     pub(crate) orders_lost: u64,
     pub(crate) resets: u64,
+    /// Messages that the client in Rust had no room for until they were complete.
+    pub(crate) messages_missed: u64,
     /// How long it took after the faults until every good browser was level while bad things stayed bad, and how long an
     /// event took after that.
     pub(crate) recoveries: Vec<Duration>,
@@ -53,6 +57,7 @@ impl Report {
         self.browsers += other.browsers;
         self.orders_lost += other.orders_lost;
         self.resets += other.resets;
+        self.messages_missed += other.messages_missed;
         self.events += other.events;
         self.calls += other.calls;
         self.deliveries += other.deliveries;
@@ -61,6 +66,7 @@ impl Report {
         self.resumes += other.resumes;
         self.connections += other.connections;
         self.pages += other.pages;
+        self.deferred += other.deferred;
         self.folds_unread += other.folds_unread;
         self.folds_stale += other.folds_stale;
         self.hidden += other.hidden;
@@ -79,6 +85,8 @@ impl fmt::Display for Report {
         let Self {
             recoveries,
             reaches,
+            deferred,
+            messages_missed,
             pages,
             browsers,
             orders_lost,
@@ -92,10 +100,14 @@ impl fmt::Display for Report {
         } = self;
         writeln!(
             f,
-            "simulation: {seeds} seeds, {browsers} browsers, {steps} steps, {calls} calls, {connections} connections, {pages} pages"
+            "simulation: {seeds} seeds, {browsers} browsers, {steps} steps, {calls} calls, {connections} connections, \
+             {pages} pages, {deferred} deferred orders"
         )?;
         writeln!(f, "  events appended {events}, delivered to browsers {deliveries}, hidden from others {hidden}")?;
-        writeln!(f, "  duplicates dropped {duplicates}, gaps seen {gaps}, resumes because of a gap {resumes}")?;
+        writeln!(
+            f,
+            "  duplicates dropped {duplicates}, gaps seen {gaps}, resumes because of a gap {resumes}, incomplete messages dropped {messages_missed}"
+        )?;
         writeln!(f, "  orders lost to another owner {orders_lost}, started over {resets}")?;
         writeln!(f, "  folds without a read {folds_unread}, refused as stale and read {folds_stale}")?;
         let total: u64 = faults.values().sum();

@@ -46,7 +46,7 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    pub(crate) fn new(seed: u32) -> Self {
+    pub(crate) fn new(seed: u32, incomplete_max: usize) -> Self {
         let runtime = Runtime::new().unwrap();
         runtime.set_loader(Files, Files);
         let context = Context::full(&runtime).unwrap();
@@ -56,7 +56,7 @@ impl Script {
             evaluated.unwrap_or_else(|error| panic!("{error}")).finish::<()>().catch(&ctx).unwrap();
         });
         let mut script = Self { context, next: None, pauses: 0 };
-        script.call("plant", (seed,));
+        script.call("plant", (seed, incomplete_max));
         script
     }
 

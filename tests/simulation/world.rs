@@ -112,6 +112,7 @@ impl World {
             "MANAGEMENT_ENDPOINT" => Some("http://gateway/local".to_owned()),
             "FAILURE_QUEUE_URL" => Some("http://aws/failures".to_owned()),
             "PAGE_QUEUE_URL" => Some("http://aws/pages".to_owned()),
+            "ORDER_QUEUE_URL" => Some("http://aws/orders".to_owned()),
             "PAGE_SUBSCRIBERS_MAX" => Some(page_subscribers_max.to_string()),
             "ALLOWED_ORIGINS" => Some("*".to_owned()),
             _ => None,
@@ -126,7 +127,9 @@ impl World {
         let events = random.u64(size.events.clone());
         let due: VecDeque<Event> = (1..=events).map(|n| event(&mut random, kinds, &order_ids, n)).collect();
         let later = (1..=LATER_EVENTS).map(|n| event(&mut random, kinds, &order_ids, events + n)).collect();
-        let mut script = Script::new(random.u32(..));
+        // Where messages are large, not all of those that arrive in parts can be held.
+        let incomplete_max = if kinds.large { 300_000 } else { 64_000_000 };
+        let mut script = Script::new(random.u32(..), incomplete_max);
         let (mut browsers, mut opened) = (Vec::new(), Vec::new());
         for name in 0..random.usize(size.browsers.clone()) {
             let orders = followed(&mut random, &order_ids, size);
@@ -138,7 +141,7 @@ impl World {
                 opened.extend(orders.iter().flat_map(follow));
                 Client::Script(Sockets::default())
             } else {
-                Client::Rust(Box::new(RustClient::new(&orders)))
+                Client::Rust(Box::new(RustClient::new(&orders, incomplete_max)))
             };
             browsers.push(Browser::new(name, principal(&mut random), client, &orders));
         }
@@ -267,6 +270,7 @@ impl World {
             Turn::Deliver => self.deliver(),
             Turn::Stray => self.deliver_stray(),
             Turn::Page => self.deliver_page(),
+            Turn::Deferred => self.deliver_deferred(),
             Turn::Connect => self.connect(),
             Turn::Speak => self.speak(),
             Turn::AskAgain => {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use domain::{OrderId, Version};
 use protocol::{
     ErrorCode, Follower, Message, Step, Update,
-    parts::Assembler,
+    parts::{Assembled, Assembler, Lost},
     request::{Wanted, subscribe},
 };
 use serde_json::Value;
@@ -14,7 +14,6 @@ use super::{Browser, Client};
 use crate::report::Report;
 
 /// The client's state.
-#[derive(Default)]
 pub(crate) struct RustClient {
     /// The connection, while there is one.
     pub(crate) connection: Option<String>,
@@ -24,15 +23,23 @@ pub(crate) struct RustClient {
     pub(crate) asks_again: bool,
     followers: BTreeMap<OrderId, Follower>,
     assembler: Assembler,
+    incomplete_max: usize,
 }
 
 impl RustClient {
-    pub(crate) fn new(orders: &[(OrderId, bool)]) -> Self {
+    pub(crate) fn new(orders: &[(OrderId, bool)], incomplete_max: usize) -> Self {
         let follower = |from_the_beginning: bool| {
             if from_the_beginning { Follower::resuming(Version::NONE) } else { Follower::default() }
         };
         let followers = orders.iter().map(|(order_id, beginning)| (order_id.clone(), follower(*beginning))).collect();
-        Self { followers, ..Self::default() }
+        Self {
+            connection: None,
+            is_connecting: false,
+            asks_again: false,
+            followers,
+            assembler: Assembler::bounded(incomplete_max),
+            incomplete_max,
+        }
     }
 
     pub(super) fn wants_connection(&self) -> bool {
@@ -54,7 +61,7 @@ impl RustClient {
     fn disconnected(&mut self) {
         self.connection = None;
         self.asks_again = false;
-        self.assembler = Assembler::default();
+        self.assembler = Assembler::bounded(self.incomplete_max);
         self.followers.values_mut().for_each(Follower::disconnected);
     }
 }
@@ -99,7 +106,11 @@ impl Browser {
     }
 
     pub(crate) fn rust_receives(&mut self, frame: &str, report: &mut Report) {
-        let Some(whole) = self.rust().assembler.accept(frame).unwrap() else { return };
+        let whole = match self.rust().assembler.accept(frame) {
+            Assembled::Whole(whole) => whole,
+            Assembled::Incomplete => return,
+            Assembled::Lost(lost) => return self.missed(&lost, report),
+        };
         match Message::read(&whole) {
             Ok(Message::Update(update)) => self.accept(&update, report),
             Ok(Message::Error(error)) if error.code == ErrorCode::Forbidden => {
@@ -113,9 +124,29 @@ impl Browser {
                 assert_eq!(error.code, ErrorCode::Internal, "{}", error.message);
                 self.rust().asks_again = true;
             }
-            Ok(Message::Pong | Message::History(_) | Message::Unsubscribed(_)) => panic!("not asked for: {whole}"),
+            Ok(Message::Pong | Message::Heads(_) | Message::History(_) | Message::Unsubscribed(_)) => {
+                panic!("not asked for: {whole}")
+            }
             Err(_gateways_own) => self.rust().asks_again = true,
         }
+    }
+
+    /// Resumes what is known to be lost.
+    fn missed(&mut self, lost: &[Lost], report: &mut Report) {
+        let client = self.rust();
+        for each in lost {
+            report.messages_missed += 1;
+            match each {
+                Lost::Named { order_id, version } => {
+                    let Some(follower) = client.followers.get_mut(order_id) else { continue };
+                    follower.missed(*version);
+                    client.asks_again |= follower.awaits_answer();
+                }
+                Lost::Unnamed => client.asks_again = true,
+            }
+        }
+        let asked = client.ask(|_, follower| follower.must_resume());
+        self.outbox.extend(asked);
     }
 
     fn accept(&mut self, update: &Update, report: &mut Report) {

@@ -14,6 +14,7 @@ const OPTIONS = {
   openWithinMs: 60_000,
   backoffFirstMs: 50,
   backoffMaxMs: 1_000,
+  resumeWithinMs: 100,
 };
 
 let now = 0;
@@ -76,8 +77,10 @@ globalThis.WebSocket = class {
   }
 };
 
-export function plant(number) {
+/** What a world has of its own: its chance, and the room of its pages for incomplete messages. */
+export function plant(number, incompleteMax) {
   seed = number;
+  OPTIONS.incompleteMax = incompleteMax;
 }
 
 /** A page follows an order; what it is shown is an effect. */

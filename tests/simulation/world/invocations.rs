@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use domain::Event;
-use event_handler::BatchResponse;
-use fan_out::{Batch, PageMessage};
+use event_handler::EventHandler;
+use queues::batch::{BatchResponse, QueueBatch, QueueMessage};
 use serde_json::{Value, json};
 use tokio::{task::JoinHandle, time::Instant};
 
-use super::{World, queues::PAGES};
+use super::{
+    World,
+    queues::{DEFERRED, PAGES},
+};
 use crate::gate::ACTOR;
 
 /// How long an invocation of a function may take.
@@ -91,27 +94,47 @@ impl World {
     }
 
     fn invoke(&mut self, from: usize, to: usize, role: Role) -> u64 {
-        let handler = self.handlers[usize::from(self.random.u8(0..4) == 0)].clone();
         let batch = json!({"Records": self.feed.records[from..to]});
+        let handler = self.handler();
         self.begin(
             role,
             async move { Outcome::Batch(handler.handle(&batch, Instant::now() + INVOCATION_MAX).await.ok()) },
         )
     }
 
-    /// A page is taken, and now and then one that another invocation has.
-    pub(super) fn deliver_page(&mut self) {
+    fn handler(&mut self) -> EventHandler {
+        self.handlers[usize::from(self.random.u8(0..4) == 0)].clone()
+    }
+
+    /// A message of a queue is received, and now and then one that another invocation has.
+    fn receive(&mut self, queue: &str) -> (String, String) {
         let twice = self.kinds.strays && self.random.u8(0..8) == 0;
         let random = &mut self.random;
-        let (message_id, body, is_again) = self.queues.receive(PAGES, twice, |count| random.usize(0..count));
+        let (message_id, body, is_again) = self.queues.receive(queue, twice, |count| random.usize(0..count));
         if is_again {
-            self.report.fault("page delivered again");
+            self.report.fault("message of a queue delivered again");
         }
-        let (fan_out, messages) = (self.fan_out.clone(), vec![PageMessage { message_id: message_id.clone(), body }]);
+        (message_id, body)
+    }
+
+    pub(super) fn deliver_page(&mut self) {
+        let (message_id, body) = self.receive(PAGES);
+        let (fan_out, messages) = (self.fan_out.clone(), vec![QueueMessage { message_id: message_id.clone(), body }]);
         self.report.pages += 1;
         self.begin(Role::Message { queue: PAGES, message_id }, async move {
-            let response = fan_out.handle(Batch { messages }, Instant::now() + INVOCATION_MAX).await;
+            let response = fan_out.handle(QueueBatch { messages }, Instant::now() + INVOCATION_MAX).await;
             Outcome::Message(response.batch_item_failures.is_empty())
+        });
+    }
+
+    pub(super) fn deliver_deferred(&mut self) {
+        let (message_id, body) = self.receive(DEFERRED);
+        let record = json!({"messageId": message_id, "body": body, "eventSource": "aws:sqs"});
+        let (handler, batch) = (self.handler(), json!({"Records": [record]}));
+        self.report.deferred += 1;
+        self.begin(Role::Message { queue: DEFERRED, message_id }, async move {
+            let response = handler.handle(&batch, Instant::now() + INVOCATION_MAX).await;
+            Outcome::Message(response.is_ok_and(|response| response.batch_item_failures.is_empty()))
         });
     }
 

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 /// What the queues' URLs end with.
 pub(super) const PAGES: &str = "pages";
-pub(super) const DEFERRED: &str = "deferred";
+pub(super) const DEFERRED: &str = "orders";
 pub(super) const FAILURES: &str = "failures";
 
 /// All queues, by the last segment of their URL.

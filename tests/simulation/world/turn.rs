@@ -2,7 +2,10 @@
 //!
 //! Calls are answered often, so that the functions get on; what goes wrong is rare, and never alone.
 
-use super::{World, queues::PAGES};
+use super::{
+    World,
+    queues::{DEFERRED, PAGES},
+};
 use crate::browser::Browser;
 
 /// What can happen next.
@@ -14,6 +17,7 @@ pub(super) enum Turn {
     Deliver,
     Stray,
     Page,
+    Deferred,
     Connect,
     Speak,
     AskAgain,
@@ -41,6 +45,7 @@ impl World {
             (is_on(50, !self.due.is_empty()), Turn::Append),
             (is_on(200, self.batch.is_none() && self.feed.records.len() > self.done), Turn::Deliver),
             (is_on(200, self.queues.has_due(PAGES)), Turn::Page),
+            (is_on(200, self.queues.has_due(DEFERRED)), Turn::Deferred),
             (is_on(10, kinds.strays && !self.feed.records.is_empty()), Turn::Stray),
             (is_on(100, self.browsers.iter().any(Browser::wants_connection)), Turn::Connect),
             (is_on(200, self.browsers.iter().any(|browser| !browser.outbox.is_empty())), Turn::Speak),
