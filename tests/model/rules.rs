@@ -80,7 +80,7 @@ impl Bounds {
     pub(crate) const ONE_BROWSER: Self = Self { events: 2, crashes: 1, pushes_failed: 1, disconnects: 1, ..Self::CALM };
     pub(crate) const TWO_BROWSERS: Self = Self { events: 1, browsers: 2, ..Self::ONE_BROWSER };
     /// The order is somebody else's with its second event, and comes back with the third.
-    pub(crate) const LOST_AND_FOUND: Self = Self { events: 3, foreign: 0b100, ..Self::CALM };
+    pub(crate) const LOST_AND_FOUND: Self = Self { events: 3, foreign: 0b100, are_subscribed: true, ..Self::CALM };
     /// More browsers than may be closed at once.
     pub(crate) const FOUR_BROWSERS: Self = Self { browsers: 4, are_subscribed: true, ..Self::CALM };
 

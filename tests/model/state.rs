@@ -88,7 +88,8 @@ impl State {
 
     /// A bad connection refuses a push.
     pub(crate) fn refuse(&mut self, connection: Connection) {
-        *self.refused.get_mut(&connection).unwrap() += 1;
+        let refused = self.refused.get_mut(&connection).unwrap();
+        *refused = refused.saturating_add(1);
     }
 
     /// The most pushes that an open connection refused.

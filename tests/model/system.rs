@@ -227,7 +227,10 @@ impl Model for System {
 impl System {
     fn actions_of(&self, index: usize, browser: &Browser, state: &State, actions: &mut Vec<Action>) {
         if browser.socket.is_none() {
-            actions.push(Action::Connect { browser: index });
+            // A bad browser that is closed stays away: it would be as bad on its next connection.
+            if index >= usize::from(self.bounds.bad) {
+                actions.push(Action::Connect { browser: index });
+            }
             return;
         }
         actions.extend((0..browser.wire.len()).map(|frame| Action::Carry { browser: index, frame }));

@@ -44,7 +44,10 @@ async fn reach(world: &mut World, steps_max: u64, within: Duration) -> Result<Du
     let (began, first_step) = (Instant::now(), world.report.steps);
     let heads = heads(world).await;
     loop {
-        let behind = behind(world, &heads);
+        let behind = match behind(world, &heads) {
+            Some(browser) => Some(browser),
+            None => unfolded(world, &heads).await,
+        };
         let Some(behind) = behind else { return Ok(began.elapsed()) };
         if began.elapsed() > within || world.report.steps - first_step > steps_max {
             let (steps, waited) = (world.report.steps - first_step, began.elapsed());
@@ -56,15 +59,25 @@ async fn reach(world: &mut World, steps_max: u64, within: Duration) -> Result<Du
 
 /// The head of each good order, and its owner.
 async fn heads(world: &World) -> BTreeMap<OrderId, (u64, Option<String>)> {
-    let order_ids = world.browsers.iter().flat_map(|browser| browser.orders.keys());
     let mut heads = BTreeMap::new();
-    for order_id in order_ids.filter(|order_id| !world.bad.orders.contains_key(*order_id)) {
+    for order_id in world.order_ids.iter().filter(|order_id| !world.bad.orders.contains_key(*order_id)) {
         let log = world.truth.event_log.range(order_id, Version::FIRST..=Version::new(u64::MAX)).await.unwrap();
         let owner = log.iter().rev().find_map(|logged| logged.event.data.fields().get("userId"));
         let owner = owner.and_then(|owner| owner.as_str()).map(str::to_owned);
         heads.insert(order_id.clone(), (u64::try_from(log.len()).unwrap(), owner));
     }
     heads
+}
+
+/// A good order whose stored projection is behind.
+async fn unfolded(world: &World, heads: &BTreeMap<OrderId, (u64, Option<String>)>) -> Option<String> {
+    for (order_id, (head, _)) in heads {
+        let at = world.truth.projections.get(order_id).await.unwrap().version().get();
+        if at != *head {
+            return Some(format!("the projection of {order_id} is at version {at} and not at {head}"));
+        }
+    }
+    None
 }
 
 /// A good browser that is behind with a good order.

@@ -54,6 +54,7 @@ pub(crate) struct World {
     pub(crate) random: Rng,
     pub(crate) database: Database,
     pub(crate) feed: Feed,
+    pub(crate) order_ids: Vec<OrderId>,
     pub(crate) browsers: Vec<Browser>,
     /// The engine of the browsers that run the shipped client.
     script: Script,
@@ -150,6 +151,7 @@ impl World {
         let mut report = Report { seeds: 1, events, ..Report::default() };
         report.browsers = u64::try_from(browsers.len()).unwrap();
         let mut world = Self {
+            order_ids,
             browsers,
             script,
             began: Instant::now(),
@@ -183,7 +185,7 @@ impl World {
         };
         world.follow(opened);
         if is_bad {
-            world.write_bad_rows(&order_ids);
+            world.write_bad_rows();
         }
         world
     }

@@ -85,14 +85,14 @@ impl Bad {
 
 impl World {
     /// Writes rows that are no subscriptions, and such as API Gateway has no connection for.
-    pub(super) fn write_bad_rows(&mut self, order_ids: &[OrderId]) {
+    pub(super) fn write_bad_rows(&mut self) {
         let rows = [
             json!({"connectionId": {"S": REFUSED_ID}, "principalId": {"S": "x"}, "readsAll": {"BOOL": true},
                 "expiresAt": {"N": "9000000000"}}),
             json!({"connectionId": {"S": "a row of another release"}, "principal": {"S": "x"}}),
             json!({"connectionId": {"S": "z row of an operator"}, "principalId": {"N": "1"}, "expiresAt": {"S": ""}}),
         ];
-        for order_id in order_ids {
+        for order_id in &self.order_ids {
             for row in &rows {
                 if self.random.u8(0..3) == 0 {
                     let mut row = row.clone();
