@@ -238,6 +238,26 @@ mod tests {
     }
 
     #[test]
+    fn an_order_that_is_hidden_is_not_resumed_for_ever() {
+        let mut follower = Follower::resuming(Version::NONE);
+        assert_eq!(follower.accept(&update(7, 7)), Step::Gap);
+        follower.ask(&OrderId::new("o").unwrap());
+        assert_eq!(follower.accept(&update(1, 0)), Step::Duplicate);
+        assert!(!follower.must_resume());
+        assert_eq!(follower.accept(&update(8, 8)), Step::Gap);
+    }
+
+    #[test]
+    fn a_push_before_the_answer_about_a_hidden_order_is_not_forgotten() {
+        let mut follower = Follower::default();
+        follower.accept(&update(2, 1));
+        follower.ask(&OrderId::new("o").unwrap());
+        assert_eq!(follower.accept(&update(3, 3)), Step::GapAwaited);
+        assert_eq!(follower.accept(&Update { reset: true, ..update(1, 0) }), Step::Reset);
+        assert!(follower.must_resume());
+    }
+
+    #[test]
     fn a_push_before_the_snapshot_is_not_lost() {
         let mut follower = Follower::default();
         follower.ask(&OrderId::new("o").unwrap());
