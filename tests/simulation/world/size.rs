@@ -27,9 +27,9 @@ impl Size {
     pub(crate) const LARGE: Self = Self {
         orders: 60..=100,
         browsers: 30..=50,
-        events: 150..=300,
+        events: 60..=120,
         few_followed: true,
-        faulty_steps: 5_000,
-        steps_max: 200_000,
+        faulty_steps: 2_000,
+        steps_max: 100_000,
     };
 }
