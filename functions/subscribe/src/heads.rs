@@ -31,7 +31,7 @@ impl Subscribe {
                 Ok(order) => known.push(order),
                 Err(BadHead { order_id, error }) => {
                     let refusal = caller.error(ErrorCode::BadRequest, error.to_string(), order_id);
-                    answers.send(&refusal).await?;
+                    answers.send(refusal).await?;
                 }
             }
         }
@@ -41,7 +41,7 @@ impl Subscribe {
             Err(error) => {
                 tracing::error!(request_id = caller.request_id, error = &error as &dyn std::error::Error, "no heads");
                 let message = "the heads could not be read; try again".to_owned();
-                return answers.send(&caller.error(ErrorCode::Internal, message, None)).await;
+                return answers.send(caller.error(ErrorCode::Internal, message, None)).await;
             }
         };
         let mut behind = std::collections::BTreeMap::new();
@@ -51,10 +51,10 @@ impl Subscribe {
                 Ok(head) => {
                     behind.insert(order_id, shown(&head, caller));
                 }
-                Err(broken) => answers.send(&caller.failure(order_id, &broken)).await?,
+                Err(broken) => answers.send(caller.failure(order_id, &broken)).await?,
             }
         }
-        answers.send(&Message::Heads(behind)).await
+        answers.send(Message::Heads(behind)).await
     }
 }
 
