@@ -53,6 +53,7 @@ export class Order {
     this.saidAt = Date.now();
     this.waited = 0;
     if (what === 'history') this.#events = [];
+    if (what === 'subscribe') this.follower.asked();
     return { orderId: this.orderId, ...this.follower.since };
   }
 
