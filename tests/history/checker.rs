@@ -223,33 +223,29 @@ fn told_of_losses(watches: &[Watch<'_>], log: &Log<'_>, viewer: &Viewer, faults:
 /// Where the last watch of an order has to stand when the history ends.
 fn standing(last: &Watch<'_>, at: u64, log: &Log<'_>, viewer: &Viewer, faults: &mut Vec<Fault>) {
     let head = log.head();
+    let is_seen = head == 0 || viewer.may_see(log.owner(head));
     match last.end() {
         Some(_) => {}
         None if last.told.is_empty() => faults.push(Fault::NeverAnswered),
-        None if head == 0 || viewer.may_see(log.owner(head)) => {
-            if at != head {
-                faults.push(Fault::LeftBehind { at, head });
-            }
-        }
-        None if at > 0 => faults.push(Fault::NotTold { at }),
+        None if is_seen && at != head => faults.push(Fault::LeftBehind { at, head }),
+        None if !is_seen && at > 0 => faults.push(Fault::NotTold { at }),
         None => {}
     }
 }
 
-/// What is wrong, a line a kind and order, for whoever reads a failed test.
+/// What is wrong, a line a kind, for whoever reads a failed test.
 pub(crate) fn summary(violations: &[Violation]) -> String {
-    let mut kinds: BTreeMap<(String, &str), (BTreeSet<ClientId>, usize, String)> = BTreeMap::new();
+    let mut kinds: BTreeMap<String, Vec<&Violation>> = BTreeMap::new();
     for violation in violations {
         let text = format!("{:?}", violation.fault);
-        let kind = text.split([' ', '{']).next().unwrap_or_default().to_owned();
-        let (clients, count, first) =
-            kinds.entry((kind, violation.order_id.as_str())).or_insert_with(|| (BTreeSet::new(), 0, text));
-        clients.insert(violation.client);
-        *count += 1;
-        first.truncate(120);
+        let kind = text.split(' ').next().unwrap_or_default().to_owned();
+        kinds.entry(kind).or_default().push(violation);
     }
-    let line = |((_, order_id), (clients, count, first)): (&(String, &str), &(BTreeSet<ClientId>, usize, String))| {
-        format!("  {order_id}: {count} times at {} clients, first {first}", clients.len())
+    let line = |(kind, violations): (String, Vec<&Violation>)| {
+        let clients: BTreeSet<_> = violations.iter().map(|violation| violation.client).collect();
+        let order_ids: BTreeSet<_> = violations.iter().map(|violation| violation.order_id.as_str()).collect();
+        let (count, first) = (violations.len(), violations[0]);
+        format!("  {kind}: {count} at {} clients and {} orders, first {first}", clients.len(), order_ids.len())
     };
-    kinds.iter().map(line).collect::<Vec<_>>().join("\n")
+    kinds.into_iter().map(line).collect::<Vec<_>>().join("\n")
 }

@@ -29,12 +29,17 @@ pub(crate) fn limits() -> Value {
 }
 
 /// Connections that are subscribed to an order. Nobody else may be yet.
-pub(crate) async fn subscribed(world: &World, order_id: &str, count: usize, user: Option<&str>) -> Vec<Browser> {
+pub(crate) async fn subscribed(
+    world: &World,
+    order_id: &str,
+    count: usize,
+    user: Option<(&str, &str)>,
+) -> Vec<Browser> {
     let mut browsers = Vec::new();
     for _ in 0..count {
         let url = &world.stack.websocket_url;
         let mut browser = match user {
-            Some(user) => Browser::with_token(url, &world.token(user)).await,
+            Some((user, scope)) => Browser::with_token(url, &world.token(user, scope)).await,
             None => Browser::connect(url).await,
         };
         let answer = browser.ask(&json!({"action": "subscribe", "orderId": order_id}).to_string()).await;

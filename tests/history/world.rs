@@ -3,12 +3,12 @@
 use std::{
     fs::File,
     path::PathBuf,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Duration,
 };
 
 use authorizer::shared_secret;
-use domain::{Event, EventData, EventRef, limits::BATCH_WRITE_KEYS_MAX};
+use domain::{Event, EventData, EventRef, principal::READ_ALL_SCOPE};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use store::{Store, aws::sdk_config, now_ms};
@@ -26,7 +26,7 @@ use crate::{
 pub(crate) const STALE_MAX: Duration = Duration::from_secs(10);
 
 /// Longest wait until what is faulty itself is level again.
-pub(crate) const LEVEL_MAX: Duration = Duration::from_secs(40);
+pub(crate) const LEVEL_MAX: Duration = Duration::from_secs(30);
 
 /// How often a condition is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -59,6 +59,7 @@ pub(crate) struct World {
     auth: bool,
     watches: usize,
     next_ref: AtomicU64,
+    is_decided: AtomicBool,
     log: PathBuf,
 }
 
@@ -87,7 +88,18 @@ impl World {
         let stale_max = u64::try_from(STALE_MAX.as_micros()).unwrap();
         let rules = Rules { stale_max, faulty: [].into() };
         let (clients, next_ref) = (Clients::start(), AtomicU64::new(1));
-        Self { stack, store, rules, name, clients, auth: setup.auth, watches: 0, next_ref, log }
+        Self {
+            stack,
+            store,
+            rules,
+            name,
+            clients,
+            auth: setup.auth,
+            watches: 0,
+            next_ref,
+            is_decided: AtomicBool::new(false),
+            log,
+        }
     }
 
     /// Says that an order is not prompt, since it is what is faulty.
@@ -97,16 +109,21 @@ impl World {
 
     /// Opens the page of a user; without `--auth` everybody sees every order.
     pub(crate) fn open(&mut self, client: ClientId, user: &str) {
-        let token = self.auth.then(|| self.token(user));
-        let viewer = Viewer { user: user.to_owned(), reads_all: !self.auth };
+        self.open_with(client, user, "");
+    }
+
+    /// Opens the page of a user with scopes.
+    pub(crate) fn open_with(&mut self, client: ClientId, user: &str, scope: &str) {
+        let token = self.auth.then(|| self.token(user, scope));
+        let viewer = Viewer { user: user.to_owned(), reads_all: !self.auth || scope == READ_ALL_SCOPE };
         self.clients.recording().history.viewers.insert(client, viewer);
         self.clients.open(client, &self.stack.websocket_url, token.as_deref());
     }
 
     /// A token of a user that outlives every scenario.
-    pub(crate) fn token(&self, user: &str) -> String {
+    pub(crate) fn token(&self, user: &str, scope: &str) -> String {
         let now_s = now_ms() / 1_000;
-        shared_secret::token(SECRET, user, "", now_s, now_s + 3_600).unwrap()
+        shared_secret::token(SECRET, user, scope, now_s, now_s + 3_600).unwrap()
     }
 
     /// Lets a page watch orders.
@@ -139,28 +156,21 @@ impl World {
         join_all(order_ids.iter().map(|order_id| self.append(order_id, fields.clone()))).await;
     }
 
-    /// Writes a log straight into its table, as an import does, and records it.
-    pub(crate) async fn import(&self, order_id: &str, events: u64, event_bytes: usize) {
-        let blob = "x".repeat(event_bytes);
-        let versions: Vec<u64> = (1..=events).collect();
-        for versions in versions.chunks(BATCH_WRITE_KEYS_MAX) {
-            let mut puts = Vec::new();
-            for version in versions {
-                let event_ref = self.next_ref.fetch_add(1, Ordering::Relaxed).to_string();
-                let data = json!({"eventName": "Imported", "orderId": order_id, "n": version, "blob": blob});
-                let item = json!({
-                    "orderId": {"S": order_id}, "version": {"N": version.to_string()},
-                    "ref": {"S": event_ref}, "ts": {"N": "0"},
-                    "data": {"M": {"eventName": {"S": "Imported"}, "orderId": {"S": order_id},
-                                   "n": {"N": version.to_string()}, "blob": {"S": blob}}},
-                });
-                puts.push(json!({"PutRequest": {"Item": item}}));
-                let (order_id, data) = (order_id.to_owned(), data.as_object().unwrap().clone());
-                let append = Append { order_id, version: *version, event_ref, data, at: now() };
-                self.clients.recording().append(append);
-            }
-            let written = self.stack.dynamodb("BatchWriteItem", &json!({"RequestItems": {"order_stream": puts}})).await;
-            assert_eq!(written["UnprocessedItems"], json!({}));
+    /// Writes a log straight into its table, as an import does, and records it. Each event has these numbers as its `values`.
+    pub(crate) async fn import(&self, order_id: &str, events: u64, numbers: &Value) {
+        let listed: Vec<Value> =
+            numbers.as_array().unwrap().iter().map(|number| json!({"N": number.to_string()})).collect();
+        for version in 1..=events {
+            let event_ref = self.next_ref.fetch_add(1, Ordering::Relaxed).to_string();
+            let item = json!({
+                "orderId": {"S": order_id}, "version": {"N": version.to_string()},
+                "ref": {"S": event_ref}, "ts": {"N": "0"},
+                "data": {"M": {"eventName": {"S": "Imported"}, "orderId": {"S": order_id}, "values": {"L": listed}}},
+            });
+            self.stack.dynamodb("PutItem", &json!({"TableName": "order_stream", "Item": item})).await;
+            let data = json!({"eventName": "Imported", "orderId": order_id, "values": numbers});
+            let (order_id, data) = (order_id.to_owned(), data.as_object().unwrap().clone());
+            self.clients.recording().append(Append { order_id, version, event_ref, data, at: now() });
         }
     }
 
@@ -174,6 +184,11 @@ impl World {
         self.until(LEVEL_MAX, || self.clients.recording().is_answered(self.watches)).await;
     }
 
+    /// How many clients do not show what they have to show, of these orders.
+    pub(crate) fn behind(&self, is_meant: impl Fn(&str) -> bool) -> usize {
+        self.clients.recording().behind(is_meant)
+    }
+
     /// Waits until every client shows the head of every order that it may see; of the prompt orders alone, if it is said so.
     pub(crate) async fn level(&self, expected: Expected, within: Duration) -> bool {
         let is_meant = |order_id: &str| match self.rules.of(order_id) {
@@ -181,7 +196,7 @@ impl World {
             Expected::Eventual => expected == Expected::Eventual,
             Expected::Stuck => false,
         };
-        self.until(within, || self.clients.recording().behind(is_meant) == 0).await
+        self.until(within, || self.behind(is_meant) == 0).await
     }
 
     /// Appends to each of these orders, several times, each time as soon as every client shows the time before: while a
@@ -195,14 +210,15 @@ impl World {
         }
     }
 
-    /// Waits for a condition.
+    /// Waits for a condition. After one that did not come true the history is decided, and nothing is waited for any more.
     pub(crate) async fn until(&self, within: Duration, mut is_so: impl FnMut() -> bool) -> bool {
         let end = Instant::now() + within;
         loop {
             if is_so() {
                 return true;
             }
-            if Instant::now() > end {
+            if self.is_decided.load(Ordering::Relaxed) || Instant::now() > end {
+                self.is_decided.store(true, Ordering::Relaxed);
                 return false;
             }
             sleep(LOOK_EVERY).await;

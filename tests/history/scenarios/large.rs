@@ -9,7 +9,8 @@ use crate::{
 };
 
 const ORDERS: usize = 24;
-const PROJECTION_BYTES: usize = 150_000;
+/// Quotes: 75,000 bytes of an item, 150,000 of a message, and more in its parts.
+const QUOTES: usize = 75_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn large_updates_of_many_orders_in_one_batch_are_all_shown() {
@@ -17,7 +18,10 @@ async fn large_updates_of_many_orders_in_one_batch_are_all_shown() {
     let delay = json!({"fault": "delay_batch", "ms": 1_000, "function": "event-handler", "times": 1_000});
     let mut world = World::start("large", Setup { faults: Some(json!({"faults": [delay]})), ..Setup::default() });
     let large = orders("large", ORDERS);
-    world.append_to_each(&large, &json!({"blob": "x".repeat(PROJECTION_BYTES)})).await;
+    for order_id in &large {
+        world.expect(order_id, Expected::Eventual);
+    }
+    world.append_to_each(&large, &json!({"blob": "\"".repeat(QUOTES)})).await;
     watch_all(&mut world, 0..2, &large);
     world.answered().await;
     world.level(Expected::Eventual, LEVEL_MAX).await;

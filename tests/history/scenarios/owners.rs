@@ -70,7 +70,7 @@ async fn connections_that_subscribe_again_at_once_are_told_once_and_hear_of_the_
     let subscribe = json!({"action": "subscribe", "orderId": "o"}).to_string();
     let mut browsers = Vec::new();
     while browsers.len() < 60 {
-        let mut browser = Browser::with_token(&world.stack.websocket_url, &world.token("alice")).await;
+        let mut browser = Browser::with_token(&world.stack.websocket_url, &world.token("alice", "")).await;
         if browser.ask(&subscribe).await["version"] == 1 {
             browsers.push(browser);
         }
