@@ -18,4 +18,5 @@ mod clients;
 mod deaf;
 mod history;
 mod scenarios;
+mod slow;
 mod world;

@@ -43,6 +43,8 @@ pub(crate) struct Setup {
     pub(crate) limits: Option<Value>,
     /// Another template than Foldcast's own.
     pub(crate) template: Option<Value>,
+    /// Other programs of functions, by the functions' names.
+    pub(crate) programs: Vec<(&'static str, PathBuf)>,
     /// Whether only who has a token is let in.
     pub(crate) auth: bool,
     /// Subscribers of a page.
@@ -74,6 +76,9 @@ impl World {
                 std::fs::write(&file, json.to_string()).unwrap();
                 flags.extend([flag.to_owned(), file.to_str().unwrap().to_owned()]);
             }
+        }
+        for (function, program) in &setup.programs {
+            flags.extend(["--function".to_owned(), format!("{function}={}", program.display())]);
         }
         flags.push(if setup.auth { "--auth" } else { "--no-auth" }.to_owned());
         let mut variables_of_stack = vec![("JWT_SECRET", SECRET.to_owned()), ("RUST_LOG", "info".to_owned())];
@@ -156,19 +161,18 @@ impl World {
         join_all(order_ids.iter().map(|order_id| self.append(order_id, fields.clone()))).await;
     }
 
-    /// Writes a log straight into its table, as an import does, and records it. Each event has these numbers as its `values`.
-    pub(crate) async fn import(&self, order_id: &str, events: u64, numbers: &Value) {
-        let listed: Vec<Value> =
-            numbers.as_array().unwrap().iter().map(|number| json!({"N": number.to_string()})).collect();
+    /// Writes a log straight into its table, as an import does, and records it.
+    pub(crate) async fn import(&self, order_id: &str, events: u64, event_bytes: usize) {
+        let blob = "x".repeat(event_bytes);
         for version in 1..=events {
             let event_ref = self.next_ref.fetch_add(1, Ordering::Relaxed).to_string();
             let item = json!({
                 "orderId": {"S": order_id}, "version": {"N": version.to_string()},
                 "ref": {"S": event_ref}, "ts": {"N": "0"},
-                "data": {"M": {"eventName": {"S": "Imported"}, "orderId": {"S": order_id}, "values": {"L": listed}}},
+                "data": {"M": {"eventName": {"S": "Imported"}, "orderId": {"S": order_id}, "blob": {"S": blob}}},
             });
             self.stack.dynamodb("PutItem", &json!({"TableName": "order_stream", "Item": item})).await;
-            let data = json!({"eventName": "Imported", "orderId": order_id, "values": numbers});
+            let data = json!({"eventName": "Imported", "orderId": order_id, "blob": blob});
             let (order_id, data) = (order_id.to_owned(), data.as_object().unwrap().clone());
             self.clients.recording().append(Append { order_id, version, event_ref, data, at: now() });
         }
@@ -210,6 +214,11 @@ impl World {
         }
     }
 
+    /// Whether something was waited for that did not come true.
+    pub(crate) fn is_decided(&self) -> bool {
+        self.is_decided.load(Ordering::Relaxed)
+    }
+
     /// Waits for a condition. After one that did not come true the history is decided, and nothing is waited for any more.
     pub(crate) async fn until(&self, within: Duration, mut is_so: impl FnMut() -> bool) -> bool {
         let end = Instant::now() + within;
@@ -217,7 +226,7 @@ impl World {
             if is_so() {
                 return true;
             }
-            if self.is_decided.load(Ordering::Relaxed) || Instant::now() > end {
+            if self.is_decided() || Instant::now() > end {
                 self.is_decided.store(true, Ordering::Relaxed);
                 return false;
             }

@@ -1,20 +1,24 @@
 //! An order whose missing log takes longer to fold than an invocation lasts.
 
-use domain::{OrderId, Version};
+use std::time::Duration;
+
+use domain::OrderId;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{alone, orders, watch_all};
 use crate::{
     checker::Expected,
+    slow::SlowLog,
     world::{LEVEL_MAX, Setup, World},
 };
 
-/// Events of many small values: a log that is slow to read.
-const EVENTS: u64 = 40;
-const VALUES: usize = 40_000;
+/// A log of six pages, as DynamoDB reads it.
+const EVENTS: u64 = 60;
+const EVENT_BYTES: usize = 100_000;
+const EACH_PAGE: Duration = Duration::from_millis(1_500);
 
-/// How long an invocation of the event handler lasts here, in seconds.
+/// How long an invocation of the event handler lasts here, in seconds: less than six pages take.
 const TIMEOUT_S: u32 = 7;
 
 fn template() -> Value {
@@ -29,7 +33,7 @@ fn template() -> Value {
 async fn import_unfolded(world: &World, others: &[String]) {
     let broken = json!({"orderId": {"S": "long"}, "version": {"S": "no number"}});
     world.stack.dynamodb("PutItem", &json!({"TableName": "order_projections", "Item": broken})).await;
-    world.import("long", EVENTS, &json!(vec![1; VALUES])).await;
+    world.import("long", EVENTS, EVENT_BYTES).await;
     world.rounds(others, 1).await;
     let key = json!({"orderId": {"S": "long"}});
     world.stack.dynamodb("DeleteItem", &json!({"TableName": "order_projections", "Key": key})).await;
@@ -38,23 +42,29 @@ async fn import_unfolded(world: &World, others: &[String]) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_whose_missing_log_is_long_makes_progress_and_holds_up_no_other() {
     let _alone = alone().await;
-    let mut world = World::start("long-log", Setup { template: Some(template()), ..Setup::default() });
+    let (slow_log, folder) = (SlowLog::start("long", EACH_PAGE).await, tempfile::TempDir::new().unwrap());
+    let program = folder.path().join("event-handler");
+    slow_log.write_program("event-handler", &program);
+    let programs = vec![("event-handler", program)];
+    let mut world = World::start("long-log", Setup { template: Some(template()), programs, ..Setup::default() });
+    slow_log.leads_to(&world.stack.dynamodb_url);
     world.expect("long", Expected::Eventual);
     let others = orders("other", 20);
     watch_all(&mut world, 0..5, &others);
     world.answered().await;
     import_unfolded(&world, &others).await;
-    world.append("long", json!({"values": null})).await;
+    world.append("long", json!({"blob": null})).await;
     world.rounds(&others, 3).await;
     let long = OrderId::new("long").unwrap();
     let end = Instant::now() + LEVEL_MAX * 2;
     let folded = loop {
-        let at = world.store.projections.get(&long).await.unwrap().version();
-        if at == Version::new(EVENTS + 1) || Instant::now() > end {
+        let at = world.store.projections.get(&long).await.unwrap().version().get();
+        if at > EVENTS || world.is_decided() || Instant::now() > end {
             break at;
         }
         world.rounds(&others, 1).await;
     };
-    assert_eq!(folded, Version::new(EVENTS + 1), "the order is folded whole in the end");
+    println!("long-log: folded up to version {folded} of {}", EVENTS + 1);
     world.judge().await;
+    assert_eq!(folded, EVENTS + 1, "the order is folded whole in the end");
 }
