@@ -33,7 +33,11 @@ const FILES: [(&str, &str, &str); 10] = [
     ("/console/stack.js", JAVASCRIPT, include_str!("../../console/stack.js")),
     ("/client/index.js", JAVASCRIPT, include_str!("../../client/src/index.js")),
     ("/client/order.js", JAVASCRIPT, include_str!("../../client/src/order.js")),
+    ("/client/iterator.js", JAVASCRIPT, include_str!("../../client/src/iterator.js")),
     ("/client/follower.js", JAVASCRIPT, include_str!("../../client/src/follower.js")),
+    ("/client/heads.js", JAVASCRIPT, include_str!("../../client/src/heads.js")),
+    ("/client/page.js", JAVASCRIPT, include_str!("../../client/src/page.js")),
+    ("/client/wire.js", JAVASCRIPT, include_str!("../../client/src/wire.js")),
     ("/client/parts.js", JAVASCRIPT, include_str!("../../client/src/parts.js")),
     ("/client/errors.js", JAVASCRIPT, include_str!("../../client/src/errors.js")),
 ];
@@ -173,7 +177,8 @@ impl Running {
         let order_id = percent_encoding::percent_decode_str(order_id).decode_utf8()?;
         let subscriptions = self.store.subscriptions.of_order(&OrderId::new(order_id)?).await;
         let subscriptions = subscriptions.context("the subscriptions cannot be read")?;
-        let ids: Vec<&str> = subscriptions.iter().map(|subscription| subscription.connection_id.as_str()).collect();
+        let ids: Vec<&str> =
+            subscriptions.readable.iter().map(|subscription| subscription.connection_id.as_str()).collect();
         Ok(json!({"connectionIds": ids}))
     }
 }

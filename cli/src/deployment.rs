@@ -6,7 +6,7 @@
 
 use anyhow::Context as _;
 use event_handler::Orders;
-use failures::{FailureQueue, QUEUE_VARIABLE, SQS_ENDPOINT_VARIABLE};
+use queues::{FAILURE_QUEUE_VARIABLE, FailureQueue, SQS_ENDPOINT_VARIABLE};
 use store::{
     FaunaFeed, Store, TableName,
     aws::{DYNAMODB_ENDPOINT_VARIABLE, dynamodb, sdk_config},
@@ -47,16 +47,16 @@ pub(crate) fn orders(target: &Target, management_url: Option<&str>) -> anyhow::R
 /// Opens the deployment's failure queue. The local stack has it on the port of the WebSocket API.
 pub(crate) fn failure_queue(target: &Target, queue_url: Option<&str>) -> anyhow::Result<FailureQueue> {
     let set = |name: &str| var(name).filter(|value| !value.is_empty());
-    let given = queue_url.map(str::to_owned).or_else(|| set(QUEUE_VARIABLE));
+    let given = queue_url.map(str::to_owned).or_else(|| set(FAILURE_QUEUE_VARIABLE));
     let url = match given {
-        None if !target.aws => Some(up::variable_of("event-handler", QUEUE_VARIABLE)?),
+        None if !target.aws => Some(up::variable_of("event-handler", FAILURE_QUEUE_VARIABLE)?),
         given => given,
     };
     let local = || origin(&set(MANAGEMENT_VARIABLE).unwrap_or_else(|| LOCAL_MANAGEMENT.to_owned()));
     let endpoint = (!target.aws).then(|| set(SQS_ENDPOINT_VARIABLE).unwrap_or_else(local));
     let sdk = sdk_config(|name: &str| chosen(target, var, name)).context("the credentials of AWS are incomplete")?;
     let queue = FailureQueue::from_vars(&sdk, |name| match name {
-        QUEUE_VARIABLE => url.clone(),
+        FAILURE_QUEUE_VARIABLE => url.clone(),
         SQS_ENDPOINT_VARIABLE => endpoint.clone(),
         _ => None,
     });

@@ -9,7 +9,7 @@ mod replay;
 mod taken;
 
 use anyhow::anyhow;
-use failures::FailureQueue;
+use queues::FailureQueue;
 use serde_json::json;
 
 use crate::{

@@ -10,7 +10,10 @@ use std::{io::Write, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use futures_util::{SinkExt, StreamExt};
-use protocol::{ErrorCode, Message, parts::Assembler};
+use protocol::{
+    ErrorCode, Message,
+    parts::{Assembled, Assembler},
+};
 use tokio::{
     net::TcpStream,
     time::{self, Instant},
@@ -172,19 +175,17 @@ async fn follow(socket: &mut Socket, orders: &mut Orders, printer: &mut Printer)
             Some(Ok(_)) => continue,
             Some(Err(_)) | None => return End::Lost,
         };
-        match assembler.accept(&text) {
-            Ok(None) => {}
-            Ok(Some(whole)) => {
-                let taken = take(orders, whole);
-                due.extend(taken.ask);
-                if taken.failed {
-                    ask_again_at = Some(Instant::now() + ASK_AGAIN_PAUSE);
-                }
-                if printer.print(&taken.lines).is_err() || printer.is_done() {
-                    return End::Done;
-                }
-            }
-            Err(broken) => eprintln!("foldcast: {broken}"),
+        let taken = match assembler.accept(&text) {
+            Assembled::Incomplete => continue,
+            Assembled::Whole(whole) => take(orders, whole),
+            Assembled::Lost(lost) => orders.lost(&lost),
+        };
+        due.extend(taken.ask);
+        if taken.failed {
+            ask_again_at = Some(Instant::now() + ASK_AGAIN_PAUSE);
+        }
+        if printer.print(&taken.lines).is_err() || printer.is_done() {
+            return End::Done;
         }
     }
 }
@@ -203,7 +204,7 @@ fn take(orders: &mut Orders, whole: String) -> Taken {
     let failed = Taken { failed: true, ..Taken::default() };
     match Message::read(&whole) {
         Ok(Message::Update(update)) => orders.accept(&update),
-        Ok(Message::Pong) => Taken::default(),
+        Ok(Message::Pong | Message::Heads(_)) => Taken::default(),
         Ok(Message::Error(error)) if error.code == ErrorCode::Internal => failed,
         Ok(message @ (Message::History(_) | Message::Unsubscribed(_) | Message::Error(_))) => {
             Taken { lines: vec![message.text()], ..Taken::default() }

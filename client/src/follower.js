@@ -67,6 +67,11 @@ export class Follower {
     return { isAnswer: true, fresh: { version, events: this.#release(fresh), projection, reset: false } };
   }
 
+  /** An update up to this version is known to exist and does not come. */
+  missed(version) {
+    this.#seen = Math.max(this.#seen, version);
+  }
+
   #move(version, ref, projection) {
     this.version = version;
     this.#ref = ref;

@@ -1,12 +1,14 @@
 // @foldcast/client: live orders in a browser.
-//
-// Owns: the one connection of a page: opening, renewing, giving up, and what is said on it when.
-// Must not know: what an event means.
-// Source: docs/client.md; rules 1 to 6 of "What a client does" in shared/protocol/README.md.
+// This module has the one connection of a page: opening, renewing, giving up, and what is said on it when. It follows "What a
+// client does" in shared/protocol/README.md, and docs/client.md describes it.
 
 import { FoldcastError } from './errors.js';
+import { Heads } from './heads.js';
+import { iterator } from './iterator.js';
 import { Order, checked } from './order.js';
-import { Parts } from './parts.js';
+import { isHidden, wakers } from './page.js';
+import { INCOMPLETE_MAX, Parts, parse } from './parts.js';
+import { chunks, send } from './wire.js';
 
 export { FoldcastError };
 
@@ -33,11 +35,16 @@ const DEFAULTS = {
   /** Longest pause before the first further try; it doubles, up to the other one. */
   backoffFirstMs: 500,
   backoffMaxMs: 30_000,
+  /** Longest pause before a missing update is asked for: as a rule it arrives by itself. */
+  resumeWithinMs: 2_000,
+  /** Longest time between two questions whether orders are level with their logs, while the page is visible. */
+  headsEveryMs: 180_000,
+  /** Characters of incomplete messages that are held. */
+  incompleteMax: INCOMPLETE_MAX,
 };
 
-/** Orders and bytes of one subscribe: the gateway takes 100 orders, API Gateway 32 KB. */
-const ORDERS_MAX = 100;
-const MESSAGE_BYTES_MAX = 30_000;
+/** Time in which an answer comes, or none does: API Gateway waits 29 seconds for a function. */
+const ANSWER_WITHIN_MS = 30_000;
 
 /**
  * A client of the gateway at `url`. It connects when somebody looks at the first order.
@@ -61,6 +68,13 @@ export class Foldcast {
   #old = new Set();
   /** Tries in a row that led to nothing. */
   #tries = 0;
+  /** Pauses and failures of asking for suspects, and the one that was asked for last. */
+  #suspects = { pauses: 0, failures: 0, last: /** @type {Order | undefined} */ (undefined) };
+  /** @type {Order[]} Those that are behind and will be asked for together. */
+  #behind = [];
+  /** When a ping was sent that is not answered. */
+  #pingedAt = Infinity;
+  #heads;
   /** @type {Record<string, ReturnType<typeof setTimeout> | undefined>} */
   #timers = {};
   #isPumping = false;
@@ -68,6 +82,7 @@ export class Foldcast {
 
   constructor(options) {
     this.#options = options;
+    this.#heads = new Heads(options, this.#orders, (socket) => this.#lose(socket), (...missed) => this.#missed(...missed));
     for (const [target, name] of wakers()) target?.addEventListener?.(name, this.#wake);
   }
 
@@ -77,7 +92,8 @@ export class Foldcast {
    * @param {string} orderId
    * @param {{since?: number, signal?: AbortSignal}} [options] `since` begins after a version that is known already.
    * @returns {AsyncIterable<Update> & {
-   *   orderId: string,
+   *   readonly orderId: string,
+   *   readonly isCurrent: boolean,
    *   history: (range: {from: number, to: number}) => Promise<Omit<Update, 'reset'>>,
    *   at: (version: number) => Promise<Pick<Update, 'version' | 'projection'>>,
    * }}
@@ -87,6 +103,9 @@ export class Foldcast {
     const client = this;
     return {
       orderId,
+      get isCurrent() {
+        return client.#heads.currentForMs(client.#orders.get(orderId)) > 0;
+      },
       [Symbol.asyncIterator]: () => iterator(client, orderId, options),
       history: (range) => client.#history(orderId, range),
       at: async (version) => {
@@ -97,17 +116,20 @@ export class Foldcast {
   }
 
   /**
-   * Calls `next` with each update of an order until `signal` is aborted, or `error` once.
+   * Calls `next` with each update of an order until `signal` is aborted, or `error` once; and `current` with whether the
+   * order is current, at first and whenever that changes.
    *
    * @param {string} orderId
    * @param {(update: Update) => void} next
-   * @param {{since?: number, signal?: AbortSignal, error?: (error: FoldcastError) => void}} [options]
+   * @param {{
+   *   since?: number, signal?: AbortSignal, error?: (error: FoldcastError) => void, current?: (isCurrent: boolean) => void,
+   * }} [options]
    * @returns {() => void} Ends it as well.
    */
-  subscribe(orderId, next, { since, signal, error = () => {} } = {}) {
+  subscribe(orderId, next, { since, signal, error = () => {}, current } = {}) {
     if (this.#isClosed) throw new FoldcastError('closed', 'the client was closed');
     const order = this.#order(checked(orderId), since);
-    const leave = order.watch({ next, error });
+    const leave = order.watch({ next, error, current });
     const stop = () => {
       leave();
       signal?.removeEventListener('abort', stop);
@@ -128,6 +150,8 @@ export class Foldcast {
     this.#current = this.#opening = undefined;
     for (const order of this.#orders.values()) order.end(new FoldcastError('closed', 'the client was closed'));
     this.#orders.clear();
+    this.#heads.end();
+    this.#heads.judge();
   }
 
   #order(orderId, since) {
@@ -155,7 +179,9 @@ export class Foldcast {
     this.#isPumping = true;
     queueMicrotask(() => {
       this.#isPumping = false;
-      if (!this.#isClosed) this.#say();
+      if (this.#isClosed) return;
+      this.#say();
+      this.#heads.judge();
     });
   }
 
@@ -168,11 +194,17 @@ export class Foldcast {
       if (this.#orders.size > 0 && !this.#opening && !this.#timers.backoff) this.#open();
       return;
     }
-    const now = Date.now();
     const wanted = [];
+    const { last, pauses } = this.#suspects;
+    let isSuspectAsked = pauses > 0 || (last?.isSuspect && last.busyOn === socket);
     for (const order of this.#orders.values()) {
-      const what = order.notBefore > now ? undefined : order.due(socket);
-      if (what === 'subscribe') wanted.push(order.say(what, socket));
+      const what = order.due(socket);
+      if (what === 'subscribe' && order.isSuspect) {
+        if (isSuspectAsked) continue;
+        isSuspectAsked = true;
+        this.#suspects.last = order;
+        send(socket, { action: what, orders: [order.say(what, socket)] });
+      } else if (what === 'subscribe') wanted.push(order.say(what, socket));
       else if (what === 'unsubscribe') send(socket, { action: what, orderId: order.say(what, socket).orderId });
       else if (what === 'history') {
         const { from, to } = order.histories[0];
@@ -180,6 +212,7 @@ export class Foldcast {
       }
     }
     for (const orders of chunks(wanted)) send(socket, { action: 'subscribe', orders });
+    this.#timers.answer ??= setTimeout(() => this.#overdue(), ANSWER_WITHIN_MS);
     this.#retire();
   }
 
@@ -189,12 +222,13 @@ export class Foldcast {
     if (!socket) return;
     this.#current = undefined;
     for (const timer of [this.#timers.listen, this.#timers.renew]) clearTimeout(timer);
+    this.#heads.end();
     socket.onopen = socket.onclose = socket.onmessage = null;
     socket.close(1000);
   }
 
   async #open() {
-    const { url, token, openWithinMs, renewAfterMs, renewBeforeExpiryMs } = this.#options;
+    const { url, token, openWithinMs, renewAfterMs, renewBeforeExpiryMs, incompleteMax } = this.#options;
     let renewInMs = renewAfterMs;
     const opening = { close() {} };
     this.#opening = opening;
@@ -211,7 +245,7 @@ export class Foldcast {
       if (this.#opening === opening) this.#failed();
       return;
     }
-    const parts = new Parts();
+    const parts = new Parts(incompleteMax);
     this.#opening = socket;
     this.#timers.open = setTimeout(() => this.#lose(socket), openWithinMs);
     socket.onopen = () => this.#opened(socket, renewInMs);
@@ -227,6 +261,7 @@ export class Foldcast {
     this.#listen();
     clearTimeout(this.#timers.renew);
     this.#timers.renew = setTimeout(() => this.#renew(), renewInMs);
+    this.#heads.begin(socket);
     this.#pump();
   }
 
@@ -249,28 +284,98 @@ export class Foldcast {
     if (socket === this.#current) {
       // Only a connection on which something comes is a good one.
       this.#tries = 0;
+      // What a network delays it may lose as well.
+      if (Date.now() - this.#pingedAt > this.#options.pongWithinMs / 2) this.#heads.odd();
+      this.#pingedAt = Infinity;
       this.#listen();
     }
-    let message = parse(data);
-    if (message?.type === 'part') message = parts.take(message);
-    if (message === undefined) return;
-    if (message.type === 'error' || message.type === undefined) this.#refused(socket, message);
-    else this.#orders.get(message.orderId)?.take(message, socket);
+    const message = parse(data);
+    if (message?.type !== 'part') this.#take(socket, message);
+    else {
+      const order = this.#orders.get(message.orderId);
+      if (order && order.busyOn === socket) order.waited = 0;
+      const { whole, lost } = parts.take(message);
+      for (const each of lost) this.#lost(socket, each);
+      if (whole) this.#take(socket, whole);
+    }
     this.#pump();
+  }
+
+  #take(socket, message) {
+    const order = this.#orders.get(message?.orderId);
+    if (message === undefined || (message.type === 'update' && !(message.version >= 0 && message.events))) this.#heads.odd();
+    else if (message.type === 'error' || message.type === undefined) this.#refused(socket, message);
+    else if (message.type === 'heads') this.#heads.compared(socket, message.orders);
+    else if (order) {
+      order.take(message, socket);
+      if (order.isSuspect && !order.busy) {
+        order.isSuspect = false;
+        this.#suspects.failures = 0;
+      }
+      this.#resume(order);
+    }
+  }
+
+  /** A message is lost: about an order up to a version, or nobody knows about which. */
+  #lost(socket, { orderId, version }) {
+    for (const order of this.#orders.values())
+      if ((orderId ?? order.orderId) === order.orderId) this.#missed(order, socket, orderId && version);
+    this.#heads.odd();
+  }
+
+  #missed(order, socket, version) {
+    if (order.missed(socket, version)) this.#again(order);
+    else this.#resume(order);
+  }
+
+  /** What orders miss is asked for after a pause, by each page after its own: most often it arrives meanwhile. */
+  #resume(order) {
+    if (!order.follower.isBehind || order.busy || order.pauses > 0) return;
+    // What was asked for and did not come is not asked for at once.
+    if (order.failures > 0) return this.#again(order);
+    order.pauses += 1;
+    this.#behind.push(order);
+    this.#timers.resume ??= setTimeout(() => {
+      this.#timers.resume = undefined;
+      for (const order of this.#behind.splice(0)) order.pauses -= 1;
+      this.#pump();
+    }, Math.random() * this.#options.resumeWithinMs);
   }
 
   /** An error of the gateway, or a frame of API Gateway's own, which has no type and names no order. */
   #refused(socket, { code = 'internal', message, requestId, orderId }) {
-    const asked = [...this.#orders.values()].filter((order) => order.busy && order.busyOn === socket);
-    for (const order of orderId === undefined ? asked : asked.filter((order) => order.orderId === orderId)) {
-      if (code !== 'internal') {
-        order.end(new FoldcastError(code, message, requestId));
-      } else {
-        // The row of an unsubscribe that failed may yet be deleted: the next subscribe is on another connection.
-        if (order.failed() === 'unsubscribe') this.#renewAfter(order, socket);
-        this.#again(order);
-      }
+    if (this.#heads.refused(socket, code, orderId)) return;
+    const orders = [...this.#orders.values()].filter(
+      (order) =>
+        (orderId ?? order.orderId) === order.orderId &&
+        // It is forbidden without being asked for, when an order has got another owner.
+        (order.busyOn === socket || (orderId && code === 'forbidden' && order.subscribedOn === socket)),
+    );
+    if (code === 'internal') this.#failedOn(orders, orderId === undefined);
+    else for (const order of orders) order.end(new FoldcastError(code, message, requestId));
+  }
+
+  /**
+   * What was said about orders failed. If nobody says on which of them, one may fail the gateway whenever it is asked for, and
+   * keep the others from being served: they are asked for one by one.
+   */
+  #failedOn(orders, isAnyOfThem) {
+    for (const order of orders) {
+      const socket = order.busyOn;
+      if (isAnyOfThem && order.busy === 'subscribe') order.isSuspect = true;
+      // The row of an unsubscribe that failed may yet be deleted: the next subscribe is on another connection.
+      if (order.failed() === 'unsubscribe') this.#renewAfter(order, socket);
+      this.#again(order);
     }
+    if (isAnyOfThem) this.#leave(this.#suspects, this.#pause(this.#suspects.failures++));
+  }
+
+  /** Answers that did not come in time do not come. */
+  #overdue() {
+    this.#timers.answer = undefined;
+    const orders = [...this.#orders.values()].filter((order) => order.busy);
+    this.#failedOn(orders.filter((order) => ++order.waited > 1), true);
+    if (orders.length > 0) this.#timers.answer = setTimeout(() => this.#overdue(), ANSWER_WITHIN_MS);
   }
 
   #renewAfter(order, socket) {
@@ -281,16 +386,23 @@ export class Foldcast {
     }
   }
 
-  /** Asks again after a pause. */
+  /** What was asked about an order failed: it is asked again after a pause. */
   #again(order) {
-    const pause = this.#pause(order.failures);
-    order.notBefore = Date.now() + pause;
-    setTimeout(() => this.#pump(), pause + 1);
+    this.#leave(order, this.#pause(order.failures));
+  }
+
+  /** Leaves an order, or the suspects, alone for a while. */
+  #leave(what, ms) {
+    what.pauses += 1;
+    setTimeout(() => {
+      what.pauses -= 1;
+      this.#pump();
+    }, ms);
   }
 
   #pause(tries) {
     const { backoffFirstMs, backoffMaxMs } = this.#options;
-    return Math.random() * Math.min(backoffMaxMs, backoffFirstMs * 2 ** Math.min(tries, 16));
+    return Math.random() * Math.min(backoffMaxMs, backoffFirstMs * 2 ** tries);
   }
 
   /** A connection that has ended, or is given up. */
@@ -302,9 +414,10 @@ export class Foldcast {
     if (socket === this.#current) {
       this.#current = undefined;
       clearTimeout(this.#timers.listen);
+      this.#heads.end();
     }
     if (socket === this.#opening || !(this.#current || this.#opening)) this.#failed();
-    else this.#pump();
+    this.#pump();
   }
 
   /** There is no connection, or no fresh one: another one is tried after a pause. */
@@ -329,29 +442,25 @@ export class Foldcast {
     const socket = this.#current;
     if (!socket) return;
     send(socket, { action: 'ping' });
+    this.#pingedAt = Date.now();
     clearTimeout(this.#timers.listen);
     this.#timers.listen = setTimeout(() => this.#lose(socket), this.#options.pongWithinMs);
   }
 
   /** The page is seen again, or the machine's network came or went. */
   #wake = () => {
-    if (globalThis.document?.visibilityState === 'hidden') return;
-    if (this.#current) this.#probe();
+    if (isHidden()) return;
+    if (this.#current) {
+      if (this.#heads.compare()) return;
+      this.#heads.odd();
+      this.#probe();
+    }
     else if (this.#timers.backoff) {
       clearTimeout(this.#timers.backoff);
       this.#timers.backoff = undefined;
       this.#pump();
     }
   };
-}
-
-/** What says that the page may have slept, or its network changed. */
-function wakers() {
-  return /** @type {const} */ ([
-    [globalThis, 'online'],
-    [globalThis, 'offline'],
-    [globalThis.document, 'visibilitychange'],
-  ]);
 }
 
 /** When a JSON Web Token ends, in milliseconds since 1970; of what is none, nothing is known. */
@@ -361,86 +470,4 @@ function expiry(token) {
   } catch {
     return NaN;
   }
-}
-
-function send(socket, message) {
-  if (socket.readyState === 1) socket.send(JSON.stringify(message));
-}
-
-function parse(data) {
-  try {
-    return JSON.parse(data);
-  } catch {
-    return undefined;
-  }
-}
-
-function chunks(wanted) {
-  const all = [];
-  let bytes = Infinity;
-  for (const order of wanted) {
-    const size = JSON.stringify(order).length * 3;
-    if (bytes + size > MESSAGE_BYTES_MAX || all.at(-1).length === ORDERS_MAX) {
-      all.push([]);
-      bytes = 0;
-    }
-    all.at(-1).push(order);
-    bytes += size;
-  }
-  return all;
-}
-
-/**
- * Updates one by one; those that come while nobody asks are one update.
- *
- * @param {Foldcast} client
- * @param {string} orderId
- * @param {{since?: number, signal?: AbortSignal}} options
- * @returns {AsyncIterableIterator<Update>}
- */
-function iterator(client, orderId, { since, signal }) {
-  let pending, failure, waiting;
-  let isDone = false;
-  const settle = () => {
-    if (!waiting) return;
-    const { resolve, reject } = waiting;
-    if (pending) {
-      resolve({ value: pending, done: false });
-      pending = undefined;
-    } else if (failure) {
-      reject(failure);
-      failure = undefined;
-      isDone = true;
-    } else if (isDone) resolve({ value: undefined, done: true });
-    else return;
-    waiting = undefined;
-  };
-  const next = (update) => {
-    pending = pending && !update.reset ? { ...update, events: [...pending.events, ...update.events], reset: pending.reset } : update;
-    settle();
-  };
-  const error = (reason) => {
-    failure = reason;
-    settle();
-  };
-  const stop = client.subscribe(orderId, next, { since, error });
-  const end = () => {
-    isDone = true;
-    stop();
-    settle();
-    return Promise.resolve(/** @type {const} */ ({ value: undefined, done: true }));
-  };
-  if (signal?.aborted) end();
-  else signal?.addEventListener('abort', end, { once: true });
-  return {
-    next: () =>
-      new Promise((resolve, reject) => {
-        waiting = { resolve, reject };
-        settle();
-      }),
-    return: end,
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-  };
 }

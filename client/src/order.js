@@ -1,26 +1,31 @@
-// One order: what is due to be said about it, and who looks on.
-//
-// Owns: saying one thing at a time, and what an answer means.
-// Must not know: sockets beyond telling one from another, timers.
-// Source: rules 4 and 5 of "What a client does" in shared/protocol/README.md.
+// One order: what is due to be said about it, what an answer means, and who looks on.
+// It says one thing at a time, and knows sockets only to tell one from another, and no timers.
 
 import { FoldcastError } from './errors.js';
 import { Follower } from './follower.js';
 
 export class Order {
-  /** Callbacks `{next, error}` of those who look on. */
+  /** Callbacks `{next, error, current}` of those who look on. */
   watchers = new Set();
   /** Requests `{from, to, resolve, reject}` for parts of the log, the first one is asked first. */
   histories = [];
   /** What was said last and is not answered: `subscribe`, `unsubscribe`, `history`. */
   busy = undefined;
-  /** The socket on which it was said. */
+  /** The socket on which it was said, and when. */
   busyOn = undefined;
+  saidAt = 0;
+  /** How often somebody looked whether an answer has come, since anything came that can be one. */
+  waited = 0;
   /** The socket on which the order is subscribed. */
   subscribedOn = undefined;
-  /** How often in a row the gateway failed, and until when it is left alone then. */
+  /** How often in a row the gateway failed, and how many pauses are not over in which nothing is said. */
   failures = 0;
-  notBefore = 0;
+  pauses = 0;
+  /** Whether the gateway failed on a message that named this order among others: it is asked for in a message of its own. */
+  isSuspect = false;
+  /** When the gateway was asked that said last that nothing is missing; and whether watchers were told that it is current. */
+  levelAt = -Infinity;
+  isCurrent = false;
   #events = [];
 
   constructor(orderId, since) {
@@ -34,7 +39,7 @@ export class Order {
 
   /** What to say on a socket, if anything. */
   due(socket) {
-    if (this.busy && this.busyOn === socket) return undefined;
+    if (this.pauses > 0 || (this.busy && this.busyOn === socket)) return undefined;
     const isSubscribed = this.subscribedOn === socket;
     if (this.watchers.size > 0 && (!isSubscribed || this.follower.isBehind)) return 'subscribe';
     if (this.watchers.size === 0 && isSubscribed) return 'unsubscribe';
@@ -45,6 +50,8 @@ export class Order {
   say(what, socket) {
     this.busy = what;
     this.busyOn = socket;
+    this.saidAt = Date.now();
+    this.waited = 0;
     if (what === 'history') this.#events = [];
     return { orderId: this.orderId, ...this.follower.since };
   }
@@ -57,22 +64,31 @@ export class Order {
    */
   take(message, socket) {
     const isAsked = this.busyOn === socket;
+    if (isAsked) this.waited = 0;
     switch (message.type) {
       case 'update': {
         const { isAnswer, fresh } = this.follower.accept(message);
         if (isAnswer && isAsked && this.busy === 'subscribe') this.#answered(socket);
-        if (fresh) this.#tell((watcher) => watcher.next({ orderId: this.orderId, ...fresh }));
+        if (fresh) {
+          this.#tell((watcher) => {
+            watcher.isTold = true;
+            watcher.next({ orderId: this.orderId, ...fresh });
+          });
+        }
         break;
       }
-      case 'history':
+      case 'history': {
         if (!isAsked || this.busy !== 'history') break;
-        this.#events.push(...message.events);
-        if (message.more) break;
+        // Of an answer that was asked for again the first one may yet come, not all of it.
+        const next = this.histories[0].from + this.#events.length;
+        if (message.events.length === 0 || message.events[0].version === next) this.#events.push(...message.events);
+        if (message.more || (message.version >= next && this.#events.at(-1)?.version !== message.version)) break;
         this.#free();
         this.histories
           .shift()
           ?.resolve({ orderId: this.orderId, version: message.version, events: this.#events, projection: message.projection });
         break;
+      }
       case 'unsubscribed':
         if (isAsked && this.busy === 'unsubscribe') {
           this.#free();
@@ -87,6 +103,7 @@ export class Order {
   /** Somebody looks on: what is known comes first. */
   watch(watcher) {
     queueMicrotask(() => {
+      if (this.watchers.has(watcher)) watcher.current?.(this.isCurrent);
       const { version, projection } = this.follower;
       if (watcher.isTold || !this.watchers.has(watcher) || projection === undefined) return;
       watcher.next({ orderId: this.orderId, version, events: [], projection, reset: false });
@@ -101,6 +118,26 @@ export class Order {
     this.failures += 1;
     this.#free();
     return was;
+  }
+
+  /**
+   * Updates up to a version are known to be lost on a socket, or any of them if the version is not known. Says whether it has
+   * to be asked again for that alone: what is lost may be an answer that was due, or nobody knows what it is.
+   */
+  missed(socket, version) {
+    if (version !== undefined) this.follower.missed(version);
+    const isAnswer = this.busyOn === socket && this.busy !== 'unsubscribe';
+    if (isAnswer) this.failed();
+    const isUnknown = version === undefined && this.subscribedOn === socket && this.watchers.size > 0 && !this.busy;
+    if (isUnknown) this.subscribedOn = undefined;
+    return isAnswer || isUnknown;
+  }
+
+  /** Tells those who look on whether the order is current, if that has changed. */
+  setCurrent(isCurrent) {
+    if (isCurrent === this.isCurrent) return;
+    this.isCurrent = isCurrent;
+    this.#tell((watcher) => watcher.current?.(isCurrent));
   }
 
   /** The socket is gone, and with it what was said on it. */
@@ -125,7 +162,9 @@ export class Order {
 
   #answered(socket) {
     this.#free();
-    this.failures = 0;
+    // An answer that does not bring what is known to exist is no success.
+    this.failures = this.follower.isBehind ? this.failures + 1 : 0;
+    this.levelAt = this.saidAt;
     this.subscribedOn = socket;
   }
 
@@ -137,7 +176,6 @@ export class Order {
   #tell(say) {
     for (const watcher of [...this.watchers]) {
       try {
-        watcher.isTold = true;
         say(watcher);
       } catch (error) {
         globalThis.reportError?.(error);
@@ -146,13 +184,13 @@ export class Order {
   }
 }
 
-/** An order id as the gateway takes it: 1 to 256 bytes of UTF-8 without control characters. */
+/** An order id as the gateway takes it: 1 to 256 bytes of UTF-8 without control characters; half a surrogate pair is no UTF-8. */
 export function checked(orderId) {
   const isId =
     typeof orderId === 'string' &&
     orderId.length > 0 &&
     new TextEncoder().encode(orderId).length <= 256 &&
-    !/\p{Cc}/u.test(orderId);
+    !/[\p{Cc}\p{Cs}]/u.test(orderId);
   if (!isId) throw new FoldcastError('bad_request', 'an orderId has 1 to 256 bytes of UTF-8 and no control characters');
   return orderId;
 }

@@ -1,25 +1,70 @@
-// Messages that came in parts.
-//
-// Owns: putting a message together again.
-// Must not know: what it says.
-// Source: shared/protocol/README.md, "Gateway to browser".
+// Messages that came in parts: puts them together again, within a bound, and says what it gave up.
+// A message that is given up is a loss that somebody has to make good: it is named by its order and version.
 
-/** Messages under way at most; the oldest one gives way. */
-const MESSAGES_MAX = 16;
+/**
+ * Characters of incomplete messages that are held: an update to each of the 100 orders that a connection follows, each with
+ * a projection of 400 KB, and half as much again for events, escapes and messages that are sent twice.
+ */
+export const INCOMPLETE_MAX = 64 * 1024 * 1024;
+
+/** Parts of one message; the longest one of the gateway has about 50. */
+const PARTS_MAX = 1_000;
+
+/** What a part takes beside its text, so that empty parts are bounded too. */
+const PART_FIELDS = 704;
+
+/** @typedef {{orderId?: string, version?: number}} Lost What is lost; of a gateway that does not name it, nothing is known. */
 
 export class Parts {
+  /** By id, the one that has not grown for longest first. */
   #messages = new Map();
+  #size = 0;
+  #sizeMax;
 
-  /** Takes a part; the answer is the whole message once all are there. */
-  take({ id, part, parts, text }) {
-    const texts = this.#messages.get(id) ?? new Map();
-    this.#messages.delete(id);
+  constructor(sizeMax = INCOMPLETE_MAX) {
+    this.#sizeMax = sizeMax;
+  }
+
+  /**
+   * Takes a part: `whole` is the message once all are there, `lost` are messages that will not come.
+   *
+   * @returns {{whole?: any, lost: Lost[]}}
+   */
+  take({ id, part, parts, orderId, version, text }) {
+    const message = this.#messages.get(id) ?? { orderId, version, parts, texts: new Map(), size: 0 };
+    this.#forget(id, message);
+    const { texts } = message;
+    const fits = message.parts === parts && message.orderId === orderId && message.version === version && parts <= PARTS_MAX;
+    const isPart = Number.isInteger(part) && part >= 1 && part <= parts && typeof text === 'string' && (texts.get(part) ?? text) === text;
+    if (!fits || !isPart) return { lost: [message, { orderId, version }] };
+    if (!texts.has(part)) message.size += PART_FIELDS + text.length;
     texts.set(part, text);
     if (texts.size === parts) {
-      return JSON.parse(Array.from({ length: parts }, (_, index) => texts.get(index + 1)).join(''));
+      const whole = parse(Array.from({ length: parts }, (_, index) => texts.get(index + 1)).join(''));
+      return { whole, lost: whole ? [] : [message] };
     }
-    this.#messages.set(id, texts);
-    if (this.#messages.size > MESSAGES_MAX) this.#messages.delete(this.#messages.keys().next().value);
+    this.#messages.set(id, message);
+    this.#size += message.size;
+    const lost = [];
+    for (const [oldest, dropped] of this.#messages) {
+      if (this.#size <= this.#sizeMax) break;
+      this.#forget(oldest, dropped);
+      lost.push(dropped);
+    }
+    return { lost };
+  }
+
+  #forget(id, message) {
+    if (this.#messages.delete(id)) this.#size -= message.size;
+  }
+}
+
+/** The object that a text is as JSON, if it is one. */
+export function parse(text) {
+  try {
+    const value = JSON.parse(text);
+    return typeof value === 'object' && !Array.isArray(value) ? value ?? undefined : undefined;
+  } catch {
     return undefined;
   }
 }

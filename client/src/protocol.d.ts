@@ -1,6 +1,6 @@
 // Made from shared/protocol/schema.json: `TYPES=write npm test` writes it anew.
 
-export type Message = Error | Event | History | Part | Pong | Sent | Unsubscribed | Update | WantedOrder;
+export type Message = Error | Event | Heads | History | Part | Pong | Sent | Unsubscribed | Update | WantedOrder;
 /**
  * What a browser sends.
  */
@@ -35,6 +35,15 @@ export type Sent =
       to: number;
     }
   | {
+      action: "heads";
+      /**
+       * 1 to 100 orders: the last version that the browser has, by `orderId`.
+       */
+      orders: {
+        [k: string]: number;
+      };
+    }
+  | {
       action: "ping";
     };
 
@@ -53,6 +62,15 @@ export interface Event {
   ts: number;
   version: number;
 }
+export interface Heads {
+  /**
+   * The version of each order that the browser is not level with, by `orderId`.
+   */
+  orders: {
+    [k: string]: number;
+  };
+  type: "heads";
+}
 export interface History {
   events: Event[];
   more?: boolean;
@@ -66,10 +84,12 @@ export interface History {
 }
 export interface Part {
   id: string;
+  orderId: string;
   part: number;
   parts: number;
   text: string;
   type: "part";
+  version: number;
 }
 export interface Pong {
   type: "pong";

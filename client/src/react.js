@@ -1,15 +1,11 @@
-// @foldcast/client/react: an order as the state of a component.
-//
-// Owns: what a component sees of an order, one subscription however many components look on.
-// Must not know: connections.
-// Source: docs/client.md, "React".
+// @foldcast/client/react: an order as the state of a component, one subscription however many components look on.
 
 import { createContext, createElement, useCallback, useContext, useMemo, useSyncExternalStore } from 'react';
 
 /** @type {import('react').Context<import('./index.js').Foldcast | undefined>} */
 const Client = createContext(/** @type {any} */ (undefined));
 
-const NOTHING = Object.freeze({ version: 0, projection: undefined, events: Object.freeze([]), error: undefined });
+const NOTHING = Object.freeze({ version: 0, projection: undefined, events: Object.freeze([]), error: undefined, stale: true });
 
 /**
  * Gives the components below a client: one for the page.
@@ -22,7 +18,7 @@ export function FoldcastProvider({ client, children }) {
 
 /**
  * An order as it stands: `version`, `projection` (`undefined` until the first answer and on a server), `events` of the last
- * update, and `error` once the order has ended with one.
+ * update, `error` once the order has ended with one, and `stale`: whether it may be behind without anybody knowing.
  *
  * @param {string} orderId
  */
@@ -40,7 +36,10 @@ export function useOrder(orderId) {
       return seen.client.subscribe(
         seen.orderId,
         ({ version, projection, events }) => show({ version, projection, events, error: undefined }),
-        { error: (error) => show({ error }) },
+        {
+          error: (error) => show({ error, stale: true }),
+          current: (isCurrent) => seen.order.stale === isCurrent && show({ stale: !isCurrent }),
+        },
       );
     },
     [seen],

@@ -1,80 +1,10 @@
 // The connection against a gateway of the protocol's level, with clocks that tests turn.
 
 import assert from 'node:assert/strict';
-import { beforeEach, mock, test } from 'node:test';
+import { test } from 'node:test';
 
 import { connect } from '../src/index.js';
-
-/** Every socket that the client opened. */
-let sockets;
-
-class FakeSocket {
-  readyState = 0;
-  sent = [];
-  constructor(url, protocols) {
-    // As a browser does.
-    if (!protocols.every((protocol) => /^[\w!#$%&'*+.^`|~-]+$/.test(protocol))) throw new SyntaxError('a bad protocol');
-    Object.assign(this, { url, protocols });
-    sockets.push(this);
-  }
-  send(text) {
-    this.sent.push(JSON.parse(text));
-  }
-  close() {
-    this.readyState = 3;
-  }
-  open() {
-    this.readyState = 1;
-    this.onopen();
-  }
-  hear(message) {
-    this.onmessage({ data: typeof message === 'string' ? message : JSON.stringify(message) });
-  }
-  end() {
-    this.readyState = 3;
-    this.onclose();
-  }
-  /** What was said, without what came before the last look. */
-  said() {
-    return this.sent.splice(0);
-  }
-}
-
-const update = (orderId, version, first = version) => ({
-  type: 'update',
-  orderId,
-  version,
-  events: Array.from({ length: version - first + 1 }, (_, index) => ({ version: first + index, ref: String(first + index) })),
-  projection: { version },
-});
-
-const settled = () => new Promise((resolve) => setImmediate(resolve));
-
-beforeEach(() => {
-  sockets = [];
-  globalThis.WebSocket = FakeSocket;
-  mock.timers.reset();
-  mock.timers.enable({ apis: ['setTimeout', 'Date'] });
-  mock.method(Math, 'random', () => 1);
-});
-
-/** Lets time pass, and what it sets off. */
-async function pass(ms) {
-  mock.timers.tick(ms);
-  await settled();
-}
-
-/** A client that follows orders on an open connection. */
-async function following(orderIds, options = {}) {
-  const client = connect({ url: 'ws://gateway', ...options });
-  const seen = [];
-  const errors = [];
-  const stops = orderIds.map((id) => client.subscribe(id, (update) => seen.push(update), { error: (error) => errors.push(error) }));
-  await settled();
-  sockets[0].open();
-  await settled();
-  return { client, seen, errors, stops, socket: sockets[0] };
-}
+import { following, pass, settled, sockets, update } from './sockets.js';
 
 test('nothing is opened before somebody looks at an order', async () => {
   const client = connect({ url: 'ws://gateway' });
@@ -199,7 +129,7 @@ test('a gap asks for what is missing, once', async () => {
   socket.said();
   socket.hear(update('a', 3));
   socket.hear(update('a', 4));
-  await settled();
+  await pass(2_000);
   assert.deepEqual(socket.said(), [{ action: 'subscribe', orders: [{ orderId: 'a', since: 1, ref: '1' }] }]);
   socket.hear(update('a', 4, 2));
   await settled();
@@ -215,8 +145,15 @@ test('an internal error and a frame of API Gateway are asked again after a pause
   await pass(1_001);
   assert.deepEqual(socket.said(), [{ action: 'subscribe', orders: [{ orderId: 'a' }] }]);
   socket.hear('{"message": "Internal server error", "connectionId":"x=", "requestId":"y="}');
-  await pass(2_001);
-  const asked = socket.said().flatMap(({ orders }) => orders.map(({ orderId }) => orderId));
+  const asked = [];
+  for (let index = 0; index < 2; index += 1) {
+    await pass(2_001);
+    const [{ orders }, ...more] = socket.said();
+    assert.deepEqual([orders.length, more], [1, []]);
+    asked.push(orders[0].orderId);
+    socket.hear(update(orders[0].orderId, 1));
+    await settled();
+  }
   assert.deepEqual(asked.sort(), ['a', 'b']);
   client.close();
 });
@@ -337,6 +274,136 @@ test('what a callback throws is reported, and the others hear the update', async
 
 test('an order id that the gateway would refuse is refused at once', () => {
   const client = connect({ url: 'ws://gateway' });
-  for (const orderId of ['', 'a\n', 'é'.repeat(129), undefined]) assert.throws(() => client.order(orderId), { code: 'bad_request' });
+  for (const orderId of ['', 'a\n', 'é'.repeat(129), '\ud800', undefined]) assert.throws(() => client.order(orderId), { code: 'bad_request' });
+  client.close();
+});
+
+test('a missing update that arrives meanwhile is not asked for', async () => {
+  const { client, socket, seen } = await following(['a', 'b']);
+  for (const orderId of ['a', 'b']) socket.hear(update(orderId, 1));
+  socket.said();
+  for (const orderId of ['a', 'b']) socket.hear(update(orderId, 3));
+  await pass(1_999);
+  assert.deepEqual(socket.said(), [], 'nothing is asked at once');
+  socket.hear(update('a', 2));
+  socket.hear(update('a', 3));
+  await pass(1);
+  assert.deepEqual(socket.said(), [{ action: 'subscribe', orders: [{ orderId: 'b', since: 1, ref: '1' }] }]);
+  assert.deepEqual(seen.filter(({ orderId }) => orderId === 'a').map(({ version }) => version), [1, 2, 3]);
+  client.close();
+});
+
+test('pages that miss the same update ask for it spread over two seconds, each page once for all orders', async (t) => {
+  const at = [];
+  for (let page = 0; page < 20; page += 1) {
+    t.mock.method(Math, 'random', () => page / 20);
+    const orderIds = ['a', 'b', 'c'];
+    const { client, socket } = await following(orderIds);
+    for (const orderId of orderIds) socket.hear(update(orderId, 1));
+    socket.said();
+    for (const orderId of orderIds) socket.hear(update(orderId, 3));
+    await settled();
+    for (let ms = 0; ms < 2_000; ms += 100) {
+      await pass(100);
+      for (const { orders } of socket.said()) at.push([ms, orders.length]);
+    }
+    client.close();
+    sockets.splice(0);
+  }
+  assert.equal(at.length, 20, 'one message a page');
+  assert.ok(at.every(([, orders]) => orders === 3));
+  const most = Math.max(...at.map(([ms]) => at.filter(([other]) => other === ms).length));
+  assert.ok(most <= 2, `${most} of 20 pages in the same tenth of a second`);
+});
+
+test('what is asked for and does not come is asked for less and less often', async () => {
+  const { client, socket } = await following(['a'], { backoffFirstMs: 1_000, backoffMaxMs: 16_000 });
+  socket.hear(update('a', 1));
+  socket.hear(update('a', 3));
+  let asked = 0;
+  for (let s = 0; s < 60; s += 1) {
+    await pass(1_000);
+    if (socket.said().some(({ action }) => action === 'subscribe')) {
+      asked += 1;
+      socket.hear({ ...update('a', 1), events: [] });
+    }
+    socket.hear({ type: 'pong' });
+  }
+  assert.ok(asked <= 7, `${asked} times in a minute`);
+  client.close();
+});
+
+test('an order that fails the gateway does not keep the others from being served', async () => {
+  const orderIds = Array.from({ length: 100 }, (_, index) => `o${index}`);
+  const { client, socket, seen } = await following(orderIds);
+  const messages = [];
+  for (let s = 0; s < 30; s += 1) {
+    for (let said = socket.said(); said.length > 0; said = socket.said()) {
+      for (const { action, orders } of said) {
+        if (action !== 'subscribe') continue;
+        messages.push(orders.map(({ orderId }) => orderId));
+        if (orders.some(({ orderId }) => orderId === 'o7')) {
+          socket.hear('{"message": "Internal server error", "connectionId":"x=", "requestId":"y="}');
+        } else for (const { orderId } of orders) socket.hear(update(orderId, 1));
+      }
+      await settled();
+    }
+    await pass(1_000);
+  }
+  assert.equal(new Set(seen.map(({ orderId }) => orderId)).size, 99);
+  assert.deepEqual(messages[0].length, 100);
+  assert.ok(messages.slice(1).every((orders) => orders.length === 1), 'one by one');
+  const again = messages.filter((orders) => orders.includes('o7')).length;
+  assert.ok(again <= 8, `${again} times in half a minute`);
+  client.close();
+});
+
+test('while the gateway fails on everything, orders are tried one at a time and less and less often', async () => {
+  const orderIds = Array.from({ length: 100 }, (_, index) => `o${index}`);
+  const { client, socket } = await following(orderIds);
+  let messages = 0;
+  for (let s = 0; s < 120; s += 1) {
+    for (let said = socket.said(); said.length > 0; said = socket.said()) {
+      messages += said.filter(({ action }) => action === 'subscribe').length;
+      socket.hear('{"message": "Internal server error", "connectionId":"x=", "requestId":"y="}');
+      await settled();
+    }
+    await pass(1_000);
+  }
+  assert.ok(messages <= 12, `${messages} messages in two minutes`);
+  client.close();
+});
+
+test('an answer that does not come at all is asked for again', async () => {
+  const { client, socket, seen } = await following(['a', 'b']);
+  socket.hear(update('b', 1));
+  socket.said();
+  for (let s = 0; s < 61; s += 1) {
+    await pass(1_000);
+    socket.hear({ type: 'pong' });
+  }
+  const asked = socket.said().filter(({ action }) => action === 'subscribe');
+  assert.deepEqual(asked, [{ action: 'subscribe', orders: [{ orderId: 'a' }] }]);
+  socket.hear(update('a', 1));
+  assert.deepEqual(seen.map(({ orderId }) => orderId), ['b', 'a']);
+  client.close();
+});
+
+test('an order that gets another owner ends without having been asked for', async () => {
+  const { client, socket, errors } = await following(['a', 'b']);
+  socket.hear(update('a', 1));
+  socket.hear(update('b', 1));
+  socket.hear({ type: 'error', code: 'forbidden', message: 'no', requestId: '', orderId: 'a' });
+  assert.deepEqual(errors.map(({ code }) => code), ['forbidden']);
+  client.close();
+});
+
+test('a clock that is set back delays nothing', async () => {
+  const { client, socket } = await following(['a'], { backoffFirstMs: 1_000 });
+  socket.said();
+  socket.hear({ type: 'error', code: 'internal', message: 'try again', orderId: 'a' });
+  Date.now = () => 0;
+  await pass(2_000);
+  assert.deepEqual(socket.said(), [{ action: 'subscribe', orders: [{ orderId: 'a' }] }]);
   client.close();
 });

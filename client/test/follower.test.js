@@ -4,7 +4,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { Follower } from '../src/follower.js';
-import { Parts } from '../src/parts.js';
 
 const event = (version) => ({ version, ref: String(version), ts: 0, data: { n: version } });
 
@@ -60,12 +59,13 @@ test('a long resume is one update, with the projection at its end', () => {
   assert.deepEqual([last.isAnswer, fresh(last)], [true, [1, 2, 3, 4, 5]]);
 });
 
-test('parts in any order are one message, and those of another do not disturb', () => {
-  const parts = new Parts();
-  const part = (id, number, text) => parts.take({ type: 'part', id, part: number, parts: 2, text });
-  assert.equal(part('a', 2, '1]'), undefined);
-  assert.equal(part('b', 1, '[2,'), undefined);
-  assert.equal(part('a', 2, '1]'), undefined, 'a part that comes twice');
-  assert.deepEqual(part('a', 1, '[0,'), [0, 1]);
-  assert.deepEqual(part('b', 2, '3]'), [2, 3]);
+test('an update that is known to be lost is a gap if it is news', () => {
+  const follower = new Follower();
+  follower.accept(update(6, 5));
+  follower.missed(5);
+  assert.ok(!follower.isBehind);
+  follower.missed(7);
+  assert.ok(follower.isBehind);
+  follower.accept(update(6, 7));
+  assert.ok(!follower.isBehind);
 });

@@ -80,6 +80,10 @@ export async function startStack(t, data, { port = 0, limits = {}, more = [], va
       answer.resume();
       return answer.statusCode;
     },
+    /** Appends these events at once. */
+    appendAll(events) {
+      return append(printed.dynamodb, events.map(({ ref, ...data }) => ({ ...event(1, data), ref })));
+    },
     /** Appends one event with a long note. */
     appendLarge(orderId, characters) {
       return append(printed.dynamodb, [event(1, { orderId, note: 'x'.repeat(characters) })]);

@@ -23,7 +23,7 @@ test('the AsyncAPI document is one, by the official parser', async () => {
   const { document, diagnostics } = await fromFile(new Parser(), file('../docs/asyncapi.yaml').pathname).parse();
   assert.deepEqual(diagnostics.filter(({ severity }) => severity <= 1), []);
   const messages = document.allMessages().all();
-  assert.deepEqual(messages.map((message) => message.id()).sort(), ['error', 'history', 'part', 'pong', 'sent', 'unsubscribed', 'update']);
+  assert.deepEqual(messages.map((message) => message.id()).sort(), ['error', 'heads', 'history', 'part', 'pong', 'sent', 'unsubscribed', 'update']);
   assert.deepEqual(Object.keys(messages.find((message) => message.id() === 'update').payload().properties()).sort(), [
     'events', 'more', 'orderId', 'projection', 'reset', 'type', 'version',
   ]);

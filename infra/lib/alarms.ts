@@ -39,6 +39,13 @@ export class Alarms extends Construct {
         minutes: 1,
         means: 'An event cannot be folded: its order stands still until it is mended.',
       },
+      // One that passes is over with the next attempt.
+      deferred: {
+        metric: own('event-handler', 'Deferred', 'Sum'),
+        above: 0,
+        minutes: 3,
+        means: 'Orders cannot be folded or pushed at the moment: their browsers wait, all others go on.',
+      },
       'page-age': {
         metric: pageAge(pageQueue),
         above: 60,

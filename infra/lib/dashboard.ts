@@ -40,7 +40,7 @@ export class GatewayDashboard extends Dashboard {
         ...mine('PushesRetried', Stats.SUM),
         ...mine('PushesFailed', Stats.SUM),
       ]),
-      graph('Again and never', [...mine('Redeliveries', Stats.SUM), ...mine('Poison', Stats.SUM)]),
+      graph('Again and never', [...mine('Redeliveries', Stats.SUM), ...mine('Deferred', Stats.SUM), ...mine('Poison', Stats.SUM)]),
       graph('Change feed: iterator age, ms', [iteratorAge(eventHandler)]),
     );
     this.addWidgets(

@@ -16,14 +16,24 @@ import { PAGE_TIMEOUT } from './page-queue.ts';
 import { allow, RustFunction, type RustFunctionProps } from './rust-function.ts';
 import type { Subscriptions } from './subscriptions.ts';
 
+/** Reserved concurrency: so many executions are kept for a function, and it never has more. */
+export interface Concurrency {
+  /** Of the event-handler: a flood of messages cannot take the executions of the change feed. */
+  readonly eventHandler?: number;
+  /** Of `subscribe`: browsers' messages take no more than this of the account. */
+  readonly subscribe?: number;
+}
+
 export interface FunctionsProps {
   readonly access: Access;
   readonly artefacts: Artefacts;
+  readonly concurrency?: Concurrency;
   readonly connections: TableAddress;
   readonly eventLog: LogAddress;
   readonly failureQueue: IQueue;
   readonly gateway: Gateway;
   readonly logRetention: RetentionDays;
+  readonly orderQueue: IQueue;
   readonly pageQueue: IQueue;
   readonly projections: TableAddress;
   readonly subscriptions: Subscriptions;
@@ -48,7 +58,7 @@ export class Functions extends Construct {
 
   constructor(scope: Construct, id: string, props: FunctionsProps) {
     super(scope, id);
-    const { access, artefacts, connections, eventLog, failureQueue, gateway, pageQueue, projections, subscriptions } = props;
+    const { access, artefacts, connections, eventLog, failureQueue, gateway, orderQueue, pageQueue, projections, subscriptions } = props;
     const rust = (id: string, more: Omit<RustFunctionProps, 'artefacts' | 'logRetention'>): IFunction =>
       new RustFunction(this, id, { artefacts, logRetention: props.logRetention, ...more }).lambda;
 
@@ -118,6 +128,7 @@ export class Functions extends Construct {
       // API Gateway waits no longer for an answer.
       timeout: Duration.seconds(29),
       memorySize: WAITING_MB,
+      reservedConcurrency: props.concurrency?.subscribe,
       environment: { ...environment, SUBSCRIPTIONS_MAX: access.subscriptionsMax },
       permissions: [
         allow(eventLog.tableArn, 'dynamodb:Query'),
@@ -132,9 +143,15 @@ export class Functions extends Construct {
       crate: 'event-handler',
       timeout: Duration.seconds(60),
       memorySize: PUSHING_MB,
-      environment: { ...environment, FAILURE_QUEUE_URL: failureQueue.queueUrl, PAGE_QUEUE_URL: pageQueue.queueUrl },
+      reservedConcurrency: props.concurrency?.eventHandler,
+      environment: {
+        ...environment,
+        FAILURE_QUEUE_URL: failureQueue.queueUrl,
+        ORDER_QUEUE_URL: orderQueue.queueUrl,
+        PAGE_QUEUE_URL: pageQueue.queueUrl,
+      },
       permissions: [
-        // What the mapping does in this function's name.
+        // What the mappings do in this function's name.
         allow(
           eventLog.changeFeedArn,
           'dynamodb:DescribeStream',
@@ -142,8 +159,10 @@ export class Functions extends Construct {
           'dynamodb:GetShardIterator',
           'dynamodb:ListStreams',
         ),
+        allow(orderQueue.queueArn, 'sqs:DeleteMessage', 'sqs:GetQueueAttributes', 'sqs:ReceiveMessage'),
         // What its own code does; the mapping sends to the same queue in this function's name.
         allow(failureQueue.queueArn, 'sqs:SendMessage'),
+        allow(orderQueue.queueArn, 'sqs:SendMessage'),
         allow(pageQueue.queueArn, 'sqs:SendMessage'),
         allow(eventLog.tableArn, 'dynamodb:Query'),
         allow(projections.tableArn, 'dynamodb:GetItem', 'dynamodb:PutItem'),
@@ -157,10 +176,14 @@ export class Functions extends Construct {
       crate: 'fan-out',
       timeout: PAGE_TIMEOUT,
       memorySize: PUSHING_MB,
-      environment,
+      environment: { ...environment, PAGE_QUEUE_URL: pageQueue.queueUrl },
       permissions: [
         // What the mapping does in this function's name.
         allow(pageQueue.queueArn, 'sqs:DeleteMessage', 'sqs:GetQueueAttributes', 'sqs:ReceiveMessage'),
+        // Who could not be reached goes back.
+        allow(pageQueue.queueArn, 'sqs:SendMessage'),
+        // What a failed connection looks like tells an outage from a bad connection.
+        allow(gateway.connectionsArn('GET'), 'execute-api:ManageConnections'),
         allow(eventLog.tableArn, 'dynamodb:Query'),
         allow(projections.tableArn, 'dynamodb:GetItem'),
         allow(subscriptions.tableArn, 'dynamodb:BatchWriteItem', 'dynamodb:DeleteItem', 'dynamodb:Query'),
@@ -169,7 +192,7 @@ export class Functions extends Construct {
       ],
     });
 
-    gateway.acknowledgeAllConnections(this, 'DELETE', 'POST');
+    gateway.acknowledgeAllConnections(this, 'DELETE', 'GET', 'POST');
   }
 
   /** All of them, each by its crate's name. */

@@ -75,7 +75,7 @@ export class Gateway extends Construct {
   }
 
   /** The right to send `method` to every connection of this stage, as a resource. */
-  connectionsArn(method: 'DELETE' | 'POST'): string {
+  connectionsArn(method: 'DELETE' | 'GET' | 'POST'): string {
     return Stack.of(this).formatArn({
       service: 'execute-api',
       resource: this.#api.apiId,
@@ -84,7 +84,7 @@ export class Gateway extends Construct {
   }
 
   /** Says why functions with a right by `connectionsArn` have it for all connections. */
-  acknowledgeAllConnections(functions: Construct, ...methods: readonly ('DELETE' | 'POST')[]): void {
+  acknowledgeAllConnections(functions: Construct, ...methods: readonly ('DELETE' | 'GET' | 'POST')[]): void {
     const api = Stack.of(this).getLogicalId(this.#api.node.defaultChild as CfnElement);
     const stage = 'arn:<AWS::Partition>:execute-api:<AWS::Region>:<AWS::AccountId>';
     for (const method of methods) {

@@ -19,6 +19,7 @@ export type Counted =
   | 'FanOut'
   | 'Redeliveries'
   | 'Poison'
+  | 'Deferred'
   | 'Lag';
 
 const MINUTE = Duration.minutes(1);

@@ -16,8 +16,9 @@ import { GatewayDashboard } from './dashboard.ts';
 import { Domain, type DomainProps } from './domain.ts';
 import type { LogAddress, TableAddress } from './event-log.ts';
 import { FailureQueue } from './failure-queue.ts';
-import { Functions } from './functions.ts';
+import { type Concurrency, Functions } from './functions.ts';
 import { Gateway } from './gateway.ts';
+import { OrderQueue } from './order-queue.ts';
 import { PageQueue } from './page-queue.ts';
 import { Subscriptions } from './subscriptions.ts';
 
@@ -37,6 +38,8 @@ export interface PushGatewayProps {
   readonly throttle?: ThrottleSettings;
   /** Who is told of alarms. Default: nobody. */
   readonly alarmTopic?: ITopic;
+  /** Executions that the account keeps for these functions and allows them at most. Default: none. */
+  readonly concurrency?: Concurrency;
   /** How long logs are kept. Default: two weeks. */
   readonly logRetention?: RetentionDays;
 }
@@ -59,6 +62,7 @@ export class PushGateway extends Construct {
     const connections = new Connections(this, 'Connections');
     const subscriptions = new Subscriptions(this, 'Subscriptions');
     const failureQueue = new FailureQueue(this, 'FailureQueue');
+    const orderQueue = new OrderQueue(this, 'OrderQueue', failureQueue);
     const pageQueue = new PageQueue(this, 'PageQueue', failureQueue);
     if (props.domain !== undefined) this.domain = new Domain(this, 'Domain', props.domain);
     const gateway = new Gateway(this, 'Gateway', {
@@ -75,9 +79,11 @@ export class PushGateway extends Construct {
       failureQueue,
       gateway,
       logRetention,
+      orderQueue,
       pageQueue,
       projections,
       subscriptions,
+      ...(props.concurrency === undefined ? {} : { concurrency: props.concurrency }),
     });
     const { eventHandler } = functions;
 
@@ -88,6 +94,7 @@ export class PushGateway extends Construct {
     gateway.ready('ping', { type: 'pong' });
 
     new ChangeFeed(this, 'ChangeFeed', { eventLog, eventHandler, failureQueue });
+    orderQueue.feed(eventHandler);
     pageQueue.feed(functions.fanOut);
 
     const { all: alarms } = new Alarms(this, 'Alarms', {

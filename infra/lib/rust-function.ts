@@ -17,6 +17,8 @@ export interface RustFunctionProps {
   readonly memorySize: number;
   readonly environment: Readonly<Record<string, string>>;
   readonly logRetention: RetentionDays;
+  /** Executions that are kept for the function, and that it has at most. Default: what the account has. */
+  readonly reservedConcurrency?: number | undefined;
   /** All that it may do besides writing its log and its traces. */
   readonly permissions: readonly PolicyStatement[];
 }
@@ -52,13 +54,13 @@ export class RustFunction extends Construct {
       id: 'AwsSolutions::AwsSolutions-IAM5[Resource::*]',
       reason: 'X-Ray has no resources: these two actions are for all traces or for none.',
     });
-    // No reserved concurrency, for any function. It would take its number from what the account has for all functions (1,000,
-    // and in a young account 10, where nothing can be reserved), and beyond it a browser would be refused while the account is
-    // idle. What could run wild is bounded before: the change feed has one batch of a shard in flight, the stage is throttled.
+    // Reserved concurrency is a setting and not a default: it takes its number from what the account has for all functions
+    // (1,000, and in a young account 10, where nothing can be reserved and the deployment would fail).
     this.lambda = props.artefacts(this, 'Function', props.crate, {
       timeout: props.timeout,
       memorySize: props.memorySize,
       environment: props.environment,
+      ...(props.reservedConcurrency === undefined ? {} : { reservedConcurrentExecutions: props.reservedConcurrency }),
       tracing: Tracing.ACTIVE,
       logGroup,
       // The CDK would write the rights for traces into a second policy.

@@ -6,12 +6,14 @@
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { ThrottleSettings } from 'aws-cdk-lib/aws-apigatewayv2';
 import type { DomainProps } from './domain.ts';
+import type { Concurrency } from './functions.ts';
 import type { ExistingTables } from './state.ts';
 
 export interface Settings {
   readonly existing?: ExistingTables;
   readonly domain?: DomainProps;
   readonly alarmTopicArn?: string;
+  readonly concurrency?: Concurrency;
   readonly logRetention?: RetentionDays;
   readonly throttle?: ThrottleSettings;
 }
@@ -26,6 +28,8 @@ const PATTERNS = {
   certificateArn: [/^arn:[^:]+:acm:[^:]+:\d+:certificate\/.+$/, 'the ARN of a certificate'],
   alarmTopicArn: [/^arn:[^:]+:sns:[^:]+:\d+:[\w-]+$/, 'the ARN of a topic'],
   logRetentionDays: [/^\d+$/, 'a number of days that CloudWatch has, such as 14, 30 or 365'],
+  eventHandlerConcurrency: [/^[1-9]\d*$/, 'a number of executions'],
+  subscribeConcurrency: [/^[1-9]\d*$/, 'a number of executions'],
   throttleRate: [/^[1-9]\d*$/, 'a number of requests a second'],
   throttleBurst: [/^[1-9]\d*$/, 'a number of requests'],
 } as const satisfies Record<string, readonly [RegExp, string]>;
@@ -47,6 +51,7 @@ export function settingsOf(context: Readonly<Record<string, unknown>>): Settings
   const [domainName, certificateArn] = both(given, 'domainName', 'certificateArn');
   const [rate, burst] = both(given, 'throttleRate', 'throttleBurst');
   const days = given.get('logRetentionDays');
+  const number = (name: Name): number | undefined => (given.has(name) ? Number(given.get(name)) : undefined);
   return defined({
     existing: defined({
       eventLogStreamArn: given.get('eventLogStreamArn'),
@@ -54,6 +59,10 @@ export function settingsOf(context: Readonly<Record<string, unknown>>): Settings
     }),
     domain: domainName === undefined ? undefined : { name: domainName, certificateArn: certificateArn! },
     alarmTopicArn: given.get('alarmTopicArn'),
+    concurrency: defined({
+      eventHandler: number('eventHandlerConcurrency'),
+      subscribe: number('subscribeConcurrency'),
+    }),
     logRetention: days === undefined ? undefined : retention(Number(days)),
     throttle: rate === undefined ? undefined : { rateLimit: Number(rate), burstLimit: Number(burst) },
   });

@@ -8,6 +8,7 @@ import { only, resources } from './synthesized.ts';
 
 /** Metric, statistic, threshold, minutes of five. */
 const expected = {
+  'foldcast-deferred': ['Foldcast Deferred of event-handler, Sum', 0, 3],
   'foldcast-errors': ['Errors of every function, Sum', 0, 3],
   'foldcast-failure-queue': ['ApproximateNumberOfMessagesVisible, Maximum', 0, 1],
   'foldcast-fauna-changed': ['Foldcast FaunaChanged, Sum', 0, 1],
@@ -89,6 +90,7 @@ test('the dashboard shows every metric that the functions count, and every alarm
     'FanOut',
     'Redeliveries',
     'Poison',
+    'Deferred',
     'Lag',
   ]) {
     assert.ok(body.includes(`\\"Foldcast\\",\\"${name}\\"`), name);

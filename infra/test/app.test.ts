@@ -81,6 +81,18 @@ test('with both tables given there is no state of its own', () => {
   assert.equal(root.Outputs['OrderProjectionsTable'].Value, 'shop_projections');
 });
 
+test('executions are kept for the change feed and bounded for messages as the settings say', () => {
+  const concurrency = (settings: Record<string, string>) =>
+    Object.fromEntries(
+      ofType(deployed(settings).root, 'AWS::Lambda::Function').map(([, { Properties }]) => [
+        Properties['Handler'],
+        Properties['ReservedConcurrentExecutions'],
+      ]),
+    );
+  const given = concurrency({ 'foldcast:eventHandlerConcurrency': '50', 'foldcast:subscribeConcurrency': '300' });
+  assert.deepEqual([given['event-handler'], given['subscribe'], given['connect']], [50, 300, undefined]);
+});
+
 test('a domain is the address, and the output says where its record points', () => {
   const { root } = deployed({
     'foldcast:domainName': 'push.shop.example',

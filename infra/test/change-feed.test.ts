@@ -1,12 +1,11 @@
 // Does every new event reach the event-handler, in order, and does one that fails let the others pass?
 import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
-import { mappingTo, queue, resources, say } from './synthesized.ts';
+import { mapping, queue, resources, say } from './synthesized.ts';
 
 test('the mapping has exactly these properties', () => {
   const { DestinationConfig, EventSourceArn, FilterCriteria, FunctionName, ...settings } =
-    mappingTo('event-handler').Properties;
-  assert.equal(say(EventSourceArn), '${order_stream.StreamArn}');
+    mapping('${order_stream.StreamArn}', 'event-handler').Properties;
   assert.equal(say(DestinationConfig.OnFailure.Destination), '${failure queue.Arn}');
   assert.deepEqual(
     FilterCriteria.Filters.map(({ Pattern }: { Pattern: string }) => JSON.parse(Pattern)),
@@ -29,9 +28,8 @@ test('the failure queue keeps what it gets for two weeks, encrypted', () => {
   });
 });
 
-test('a page is taken alone, ten at once, and comes again until all that it was for are gone', () => {
-  const { EventSourceArn, FunctionName, ...settings } = mappingTo('fan-out').Properties;
-  assert.equal(say(EventSourceArn), '${page queue.Arn}');
+test('a page is taken alone, ten at once, and retried until each of its connections has ended', () => {
+  const { EventSourceArn, FunctionName, ...settings } = mapping('${page queue.Arn}', 'fan-out').Properties;
   assert.deepEqual(settings, {
     BatchSize: 1,
     FunctionResponseTypes: ['ReportBatchItemFailures'],
@@ -41,6 +39,19 @@ test('a page is taken alone, ten at once, and comes again until all that it was 
   assert.deepEqual(properties, { MessageRetentionPeriod: 10_800, SqsManagedSseEnabled: true, VisibilityTimeout: 60 });
   // A try a minute, for the two hours that a connection lives at the longest; the message outlives them all.
   assert.equal(RedrivePolicy.maxReceiveCount * properties['VisibilityTimeout'], 7_200);
+  assert.equal(say(RedrivePolicy.deadLetterTargetArn), '${failure queue.Arn}');
+});
+
+test('a deferred order is taken alone, a few at once, apart from the change feed', () => {
+  const { EventSourceArn, FunctionName, ...settings } = mapping('${order queue.Arn}', 'event-handler').Properties;
+  assert.deepEqual(settings, {
+    BatchSize: 1,
+    FunctionResponseTypes: ['ReportBatchItemFailures'],
+    ScalingConfig: { MaximumConcurrency: 5 },
+  });
+  const { RedrivePolicy, ...properties } = queue('order queue').Properties;
+  assert.deepEqual(properties, { MessageRetentionPeriod: 86_400, SqsManagedSseEnabled: true, VisibilityTimeout: 120 });
+  assert.equal(RedrivePolicy.maxReceiveCount, 5);
   assert.equal(say(RedrivePolicy.deadLetterTargetArn), '${failure queue.Arn}');
 });
 
@@ -56,5 +67,5 @@ test('the queues are spoken to over TLS only', () => {
     });
     return say(Resource);
   });
-  assert.deepEqual(policies.sort(), ['${failure queue.Arn}', '${page queue.Arn}']);
+  assert.deepEqual(policies.sort(), ['${failure queue.Arn}', '${order queue.Arn}', '${page queue.Arn}']);
 });

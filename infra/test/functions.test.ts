@@ -28,8 +28,13 @@ const environments = {
   authorizer: { JWKS_URL: '${JwksUrl}', JWT_AUDIENCE: '${JwtAudience}', JWT_ISSUER: '${JwtIssuer}' },
   connect: { ALLOWED_ORIGINS: '${AllowedOrigins}', CONNECTIONS_TABLE: '${connections}' },
   disconnect: { CONNECTIONS_TABLE: '${connections}', SUBSCRIPTIONS_TABLE: '${subscriptions}' },
-  'event-handler': { ...everything, FAILURE_QUEUE_URL: '${failure queue}', PAGE_QUEUE_URL: '${page queue}' },
-  'fan-out': everything,
+  'event-handler': {
+    ...everything,
+    FAILURE_QUEUE_URL: '${failure queue}',
+    ORDER_QUEUE_URL: '${order queue}',
+    PAGE_QUEUE_URL: '${page queue}',
+  },
+  'fan-out': { ...everything, PAGE_QUEUE_URL: '${page queue}' },
   'fauna-feed': {
     FAILURE_QUEUE_URL: '${failure queue}',
     FAUNA_COLLECTION: '${FaunaCollection}',

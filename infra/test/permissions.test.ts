@@ -65,7 +65,11 @@ const expected = {
     `execute-api:ManageConnections on ${connections}/DELETE/@connections/*`,
     `execute-api:ManageConnections on ${connections}/POST/@connections/*`,
     ...log('event-handler'),
+    'sqs:DeleteMessage on ${order queue.Arn}',
+    'sqs:GetQueueAttributes on ${order queue.Arn}',
+    'sqs:ReceiveMessage on ${order queue.Arn}',
     'sqs:SendMessage on ${failure queue.Arn}',
+    'sqs:SendMessage on ${order queue.Arn}',
     'sqs:SendMessage on ${page queue.Arn}',
   ],
   'fan-out': [
@@ -78,11 +82,13 @@ const expected = {
     'dynamodb:Query on ${subscriptions.Arn}/index/subscriptions_by_connection',
     'dynamodb:UpdateItem on ${connections.Arn}',
     `execute-api:ManageConnections on ${connections}/DELETE/@connections/*`,
+    `execute-api:ManageConnections on ${connections}/GET/@connections/*`,
     `execute-api:ManageConnections on ${connections}/POST/@connections/*`,
     ...log('fan-out'),
     'sqs:DeleteMessage on ${page queue.Arn}',
     'sqs:GetQueueAttributes on ${page queue.Arn}',
     'sqs:ReceiveMessage on ${page queue.Arn}',
+    'sqs:SendMessage on ${page queue.Arn}',
   ],
 };
 
@@ -156,7 +162,7 @@ test('a function has the rights that its crate has the dependencies to use, and 
       right.endsWith('.StreamArn}') || /^sqs:(DeleteMessage|GetQueueAttributes|ReceiveMessage) /.test(right);
     const own = rights(lambda).filter((right) => !isMappings(right));
     for (const [crate, service] of [
-      ['failures', 'sqs:'],
+      ['queues', 'sqs:'],
       ['push', 'execute-api:'],
       ['store', 'dynamodb:'],
     ] as const) {

@@ -29,18 +29,19 @@ export function resources(type: string): [string, Resource][] {
 }
 
 /** The queue of this name. */
-export function queue(wanted: 'failure queue' | 'page queue'): Resource {
+export function queue(wanted: 'failure queue' | 'order queue' | 'page queue'): Resource {
   const found = resources('AWS::SQS::Queue').filter(([id]) => name(id) === wanted);
   assert.equal(found.length, 1, wanted);
   return found[0]![1];
 }
 
-/** The mapping to the function with this handler. */
-export function mappingTo(handler: string): Resource {
+/** The mapping from this source to the function with this handler. */
+export function mapping(source: string, handler: string): Resource {
   const found = resources('AWS::Lambda::EventSourceMapping').filter(
-    ([, { Properties }]) => say(Properties['FunctionName']) === `\${${handler}}`,
+    ([, { Properties }]) =>
+      say(Properties['EventSourceArn']) === source && say(Properties['FunctionName']) === `\${${handler}}`,
   );
-  assert.equal(found.length, 1, `one mapping to ${handler}`);
+  assert.equal(found.length, 1, `one mapping from ${source} to ${handler}`);
   return found[0]![1];
 }
 
@@ -120,7 +121,8 @@ function name(id: string): string {
     case 'AWS::ApiGatewayV2::Api':
       return 'api';
     case 'AWS::SQS::Queue':
-      return resource.Properties['RedrivePolicy'] === undefined ? 'failure queue' : 'page queue';
+      if (resource.Properties['RedrivePolicy'] === undefined) return 'failure queue';
+      return id.includes('OrderQueue') ? 'order queue' : 'page queue';
     default:
       throw new Error(`${id} is a ${resource.Type}, which has no name in the tests`);
   }

@@ -67,6 +67,9 @@ pub struct Message {
 struct Queued {
     message: Message,
     receives: u32,
+    /// Nobody receives it before this.
+    delayed_until: Option<Instant>,
+    /// A receiver has it until then.
     hidden_until: Option<Instant>,
 }
 
@@ -118,21 +121,30 @@ impl Queues {
     /// # Errors
     /// [`QueueError`] if it could not be written down.
     pub fn send(&self, name: &str, body: &str) -> Result<Message, QueueError> {
+        self.send_delayed(name, body, Duration::ZERO)
+    }
+
+    /// Sends a message that nobody receives before `delay` is over, or the stack is started again.
+    ///
+    /// # Errors
+    /// [`QueueError`] if it could not be written down.
+    pub fn send_delayed(&self, name: &str, body: &str, delay: Duration) -> Result<Message, QueueError> {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let sent_at_ms = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
         let message = Message { message_id: uuid(), sent_at_ms, body: body.to_owned() };
-        self.put(name, &message)?;
+        self.put(name, &message, delay)?;
         Ok(message)
     }
 
-    fn put(&self, name: &str, message: &Message) -> Result<(), QueueError> {
+    fn put(&self, name: &str, message: &Message, delay: Duration) -> Result<(), QueueError> {
         let mut queue = self.queue(name)?;
         if let Some(folder) = &self.folder {
             let mut file = OpenOptions::new().create(true).append(true).open(file(folder, name))?;
             file.write_all(line(message).as_bytes())?;
             file.sync_data()?;
         }
-        queue.push(Queued { message: message.clone(), receives: 0, hidden_until: None });
+        let delayed_until = Instant::now().checked_add(delay);
+        queue.push(Queued { message: message.clone(), receives: 0, delayed_until, hidden_until: None });
         self.sent.notify_waiters();
         if !self.declared(name)?.is_taken {
             tracing::warn!(queue = name, "a message was sent to a queue");
@@ -148,7 +160,7 @@ impl Queues {
         // Whoever takes a message out moves it; its file has it until the other queue's file has it too.
         let done: Vec<Queued> = self.queue(name)?.extract_if(.., is_done).collect();
         for Queued { message, .. } in done {
-            self.put(target, &message)?;
+            self.put(target, &message, Duration::ZERO)?;
             self.delete(name, |queued| queued.message_id == message.message_id)?;
         }
         Ok(())
@@ -237,7 +249,7 @@ impl Queues {
 
 impl Queued {
     fn is_visible(&self, now: Instant) -> bool {
-        self.hidden_until.is_none_or(|until| until <= now)
+        [self.delayed_until, self.hidden_until].into_iter().flatten().all(|until| until <= now)
     }
 }
 
@@ -261,7 +273,7 @@ fn read(file: &Path) -> io::Result<Vec<Queued>> {
         let text = |name: &str| line.get(name).and_then(Value::as_str).map(str::to_owned);
         let sent_at_ms = line.get("sentAtMs")?.as_u64()?;
         let message = Message { message_id: text("messageId")?, sent_at_ms, body: text("body")? };
-        Some(Queued { message, receives: 0, hidden_until: None })
+        Some(Queued { message, receives: 0, delayed_until: None, hidden_until: None })
     };
     // The last line of a file may be torn: its sender was told of no success.
     Ok(text.lines().filter_map(queued).collect())
@@ -304,6 +316,16 @@ mod tests {
         assert_eq!(queues.receive("q", 10, Duration::ZERO).unwrap().len(), 1);
         assert_eq!(queues.receive("q", 10, hidden).unwrap().first().unwrap().receives, 2);
         assert_eq!(queues.receive("q", 10, hidden).unwrap(), []);
+    }
+
+    #[test]
+    fn a_delayed_message_is_not_received_before_its_time() {
+        let queues = Queues::open(None, [("q".to_owned(), Queue::default())]).unwrap();
+        queues.send_delayed("q", "late", Duration::from_secs(900)).unwrap();
+        queues.send_delayed("q", "now", Duration::ZERO).unwrap();
+        let received = queues.receive("q", 10, Duration::ZERO).unwrap();
+        assert_eq!(received.iter().map(|received| received.message.body.as_str()).collect::<Vec<_>>(), ["now"]);
+        assert_eq!(bodies(&queues), ["late", "now"]);
     }
 
     #[test]

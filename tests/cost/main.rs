@@ -8,8 +8,9 @@ mod connections;
 use std::{ops::RangeInclusive, time::Duration};
 
 use domain::{OrderId, Version};
-use event_handler::{BatchResponse, EventHandler};
+use event_handler::EventHandler;
 use fan_out::FanOut;
+use queues::batch::BatchResponse;
 use serde_json::{Value, json};
 use store::{Store, aws::sdk_config};
 use tests::{

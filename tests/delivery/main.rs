@@ -9,8 +9,8 @@ mod push;
 use std::time::Duration;
 
 use domain::{ConnectionId, Identity, OrderId, Principal, PrincipalId, Version};
-use event_handler::{BatchItemFailure, BatchResponse};
 use local::websocket_api::Limits;
+use queues::batch::{BatchItemFailure, BatchResponse};
 use serde_json::{Value, json};
 use store::Connection;
 use tests::{
@@ -198,8 +198,8 @@ async fn a_connection_that_is_gone_is_forgotten_and_nobody_else_notices() {
     gateway.append("o", 1..=1).await;
     assert_eq!(gateway.deliver("o", &[1]).await, BatchResponse::default());
     assert_eq!(versions(&browser.next().await), (vec![1], 1));
-    assert_eq!(gateway.store.subscriptions.of_order(&order("o")).await.unwrap().len(), 1);
-    assert_eq!(gateway.store.subscriptions.of_order(&order("p")).await.unwrap(), []);
+    assert_eq!(gateway.store.subscriptions.of_order(&order("o")).await.unwrap().readable.len(), 1);
+    assert_eq!(gateway.store.subscriptions.of_order(&order("p")).await.unwrap().readable, []);
 }
 
 #[tokio::test]
@@ -213,7 +213,11 @@ async fn a_general_failure_of_the_pushes_comes_again_and_the_projection_stands()
     let failed = BatchResponse { batch_item_failures: vec![BatchItemFailure { item_identifier: "1".into() }] };
     assert_eq!(deliver(&handler, "o", &[1, 2]).await, failed);
     assert_eq!(gateway.store.projections.get(&order("o")).await.unwrap().version(), Version::new(2));
-    assert_eq!(gateway.store.subscriptions.of_order(&order("o")).await.unwrap().len(), 5, "nobody is forgotten");
+    assert_eq!(
+        gateway.store.subscriptions.of_order(&order("o")).await.unwrap().readable.len(),
+        5,
+        "nobody is forgotten"
+    );
 }
 
 #[tokio::test]
@@ -233,7 +237,7 @@ async fn a_browser_that_reads_nothing_is_closed_and_holds_up_nobody() {
     // The last event is small and the projection large: each delivery is a message that fills the silent one's socket.
     gateway.append("o", 2..=2).await;
     let mut deliveries = 0;
-    while gateway.store.subscriptions.of_order(&order("o")).await.unwrap().len() == 2 {
+    while gateway.store.subscriptions.of_order(&order("o")).await.unwrap().readable.len() == 2 {
         assert_eq!(gateway.deliver("o", &[2]).await, BatchResponse::default());
         assert_eq!(versions(&reading.next().await), (vec![2], 2));
         deliveries += 1;
@@ -254,7 +258,7 @@ async fn an_update_of_300_kb_arrives_in_parts() {
     assert_eq!(gateway.deliver("o", &[2]).await, BatchResponse::default());
     let mut assembler = protocol::parts::Assembler::default();
     let whole = loop {
-        if let Some(whole) = assembler.accept(&browser.next_text().await).unwrap() {
+        if let protocol::parts::Assembled::Whole(whole) = assembler.accept(&browser.next_text().await) {
             break whole;
         }
     };

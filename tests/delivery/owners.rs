@@ -1,8 +1,8 @@
 //! Who gets a push: the owner, who he was and who he is.
 
 use domain::{OrderId, Projection, Version};
-use event_handler::BatchResponse;
 use local::websocket_api::Limits;
+use queues::batch::BatchResponse;
 use serde_json::{Value, json};
 use tests::{browser::Browser, gateway::InProcess};
 
@@ -32,7 +32,7 @@ async fn browser_of(gateway: &InProcess, user: &str, expires_at_s: i64) -> Brows
 
 async fn connections(gateway: &InProcess) -> Vec<String> {
     let subscriptions = gateway.store.subscriptions.of_order(&OrderId::new("o").unwrap()).await.unwrap();
-    subscriptions.into_iter().map(|subscription| subscription.connection_id.as_str().to_owned()).collect()
+    subscriptions.readable.into_iter().map(|subscription| subscription.connection_id.as_str().to_owned()).collect()
 }
 
 pub(crate) async fn hears_nothing(browser: &mut Browser) {
@@ -118,4 +118,44 @@ async fn a_subscription_whose_token_has_expired_gets_nothing_and_its_connection_
     expired.closed().await;
     assert_eq!(connections(&gateway).await.len(), 1);
     assert_ne!(gateway.store.projections.get(&OrderId::new("o").unwrap()).await.unwrap(), Projection::default());
+}
+
+/// The versions at which the subscriptions of the order `o` were answered as those of an order without events.
+async fn hidden_at(gateway: &InProcess) -> Vec<Option<Version>> {
+    let rows = gateway.store.subscriptions.of_order(&OrderId::new("o").unwrap()).await.unwrap();
+    rows.readable.into_iter().map(|subscription| subscription.hidden_at).collect()
+}
+
+#[tokio::test]
+async fn the_row_of_an_order_that_is_not_shown_says_at_which_version() {
+    let gateway = InProcess::start().await;
+    for version in 1..=2 {
+        gateway.put("order_stream", image(version, "owner"));
+        deliver(&gateway, version, "owner").await;
+    }
+    let subscribe = json!({"action": "subscribe", "orderId": "o"});
+    let shown = gateway.say("owner", "L0SM9cOFvHcCIh1=", &subscribe).await;
+    assert_eq!((&shown["version"], hidden_at(&gateway).await), (&json!(2), vec![None]));
+    let hidden = gateway.say("other", "L0SM9cOFvHcCIh2=", &subscribe).await;
+    assert_eq!((&hidden["version"], &hidden["projection"]), (&json!(0), &json!({})));
+    assert_eq!(hidden_at(&gateway).await, [None, Some(Version::new(2))]);
+    let nobody = json!({"action": "subscribe", "orderId": "without events"});
+    gateway.say("other", "L0SM9cOFvHcCIh2=", &nobody).await;
+    let rows = gateway.store.subscriptions.of_order(&OrderId::new("without events").unwrap()).await.unwrap();
+    assert_eq!(rows.readable[0].hidden_at, None, "there is nothing to hide");
+}
+
+#[tokio::test]
+async fn a_row_that_a_push_removed_before_it_said_that_its_order_is_hidden_is_written_again() {
+    let gateway = InProcess::start().await;
+    gateway.put("order_stream", image(1, "owner"));
+    deliver(&gateway, 1, "owner").await;
+    let other = "L0SM9cOFvHcCIh2=";
+    let key = json!({"orderId": {"S": "o"}, "connectionId": {"S": other}});
+    // The row is written before the projection is read, and says that the order is hidden afterwards.
+    gateway.counted.before("GetItem", gateway.deletion("subscriptions", key));
+    let subscribe = json!({"action": "subscribe", "orderId": "o"});
+    let hidden = gateway.say("other", other, &subscribe).await;
+    assert_eq!(hidden["version"], 0);
+    assert_eq!(hidden_at(&gateway).await, [Some(Version::FIRST)]);
 }

@@ -1,7 +1,7 @@
 //! An order with more subscribers than one invocation pushes to: they are handed over in pages.
 
-use event_handler::BatchResponse;
 use local::websocket_api::Limits;
+use queues::batch::BatchResponse;
 use serde_json::json;
 use tests::{
     browser::Browser,

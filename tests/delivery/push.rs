@@ -24,7 +24,7 @@ use local::{
     Faults,
     websocket_api::{Api, Authorization, Credentials, Gateway, Limits, Throttling},
 };
-use push::{ManagementEndpoint, Push};
+use push::Push;
 use serde_json::json;
 use store::aws::sdk_config;
 use tests::browser::Browser;
@@ -82,7 +82,7 @@ fn push_to(url: &str, secret: &str, session_token: Option<&str>) -> Push {
         "MANAGEMENT_ENDPOINT" | "AWS_ENDPOINT_URL" => Some(url.to_owned()),
         _ => None,
     };
-    Push::new(&sdk_config(var).unwrap(), &ManagementEndpoint::from_vars(var).unwrap())
+    Push::from_vars(&sdk_config(var).unwrap(), var).unwrap()
 }
 
 fn soon() -> Instant {
@@ -105,9 +105,9 @@ async fn each_answer_of_api_gateway_has_its_outcome() {
     assert_eq!(send(&push, &connection_id, &(largest + "a")).await, Outcome::TooLarge);
     assert_eq!(send(&push, &ConnectionId::new(NOBODY), "hi").await, Outcome::Gone);
     for malformed in ["a/b", "..", "é ?#%"] {
-        assert_eq!(send(&push, &ConnectionId::new(malformed), "hi").await, Outcome::Failed, "{malformed}");
+        assert_eq!(send(&push, &ConnectionId::new(malformed), "hi").await, Outcome::InvalidId, "{malformed}");
     }
-    assert_eq!(send(&rig.push("other", None), &connection_id, "hi").await, Outcome::Failed);
+    assert_eq!(send(&rig.push("other", None), &connection_id, "hi").await, Outcome::Refused);
 }
 
 #[tokio::test]
@@ -161,11 +161,14 @@ async fn a_post_that_hangs_is_given_up_and_tried_again_once() {
 async fn a_connection_is_closed_and_one_that_is_gone_counts_as_closed() {
     let mut rig = Rig::start(json!([])).await;
     let (push, connection_id) = (rig.push("local", None), rig.connection_id());
-    assert!(rig.push("other", None).close(&connection_id).await.is_err(), "whoever has another key closes nothing");
-    push.close(&connection_id).await.unwrap();
+    assert!(
+        rig.push("other", None).close(&connection_id, soon()).await.is_err(),
+        "whoever has another key closes nothing"
+    );
+    push.close(&connection_id, soon()).await.unwrap();
     assert_eq!(u16::from(rig.browser.closed().await.code), 1000);
-    push.close(&connection_id).await.unwrap();
-    assert!(push_to("http://127.0.0.1:9/local", "local", None).close(&connection_id).await.is_err());
+    push.close(&connection_id, soon()).await.unwrap();
+    assert!(push_to("http://127.0.0.1:9/local", "local", None).close(&connection_id, soon()).await.is_err());
 }
 
 /// A server that answers 200 with so many pieces of 8 KB, and counts the connections that it was sent.

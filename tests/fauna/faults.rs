@@ -357,7 +357,7 @@ async fn a_failure_that_the_queue_does_not_take_stops_the_feed() {
         other => tests::engine::variables("http://127.0.0.1:1".to_owned())(other),
     };
     let sdk = store::aws::sdk_config(variables).unwrap();
-    let queue = failures::FailureQueue::from_vars(&sdk, variables).unwrap();
+    let queue = queues::FailureQueue::from_vars(&sdk, variables).unwrap();
     let feed = rig.feed_with(tests::fauna::ROOT_SECRET, Refused::Queue(queue));
     let error = Box::pin(feed.run(Until::CaughtUp, &|_| {})).await.unwrap_err();
     assert!(matches!(error, FeedError::NotReported(_)), "{error:?}");

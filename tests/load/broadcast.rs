@@ -122,7 +122,7 @@ impl Posted {
         }
         let subscriptions = lag::store(dynamodb_url).subscriptions.of_order(&OrderId::new(ORDER).unwrap()).await;
         let connection_ids =
-            subscriptions.unwrap().into_iter().map(|subscription| subscription.connection_id).collect();
+            subscriptions.unwrap().readable.into_iter().map(|subscription| subscription.connection_id).collect();
         Self { push: push_client(management_url), server, sockets, connection_ids, rounds: Cost::default() }
     }
 

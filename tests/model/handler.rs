@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use domain::{
     ConnectionId, Version,
-    fan_out::{Outcome, settle},
+    fan_out::{Health, Outcome, settle},
 };
 use event_handler::plan::plan;
 
@@ -160,7 +160,7 @@ impl Handler {
         if !rules.settle_failed_pushes {
             return End::Done;
         }
-        if luck == Luck::Failed || settlement.retry {
+        if luck == Luck::Failed || !settlement.left.is_empty() {
             return End::Reported;
         }
         for connection in numbers(&settlement.close) {
@@ -179,7 +179,11 @@ fn push(state: &mut State, connection: Connection, run: Run, luck: Luck) -> Outc
 }
 
 fn settlement(outcomes: &[(Connection, Outcome)]) -> domain::fan_out::Settlement {
-    settle(outcomes.iter().map(|(connection, outcome)| (ConnectionId::new(connection.to_string()), *outcome)).collect())
+    settle(
+        outcomes.iter().map(|(connection, outcome)| (ConnectionId::new(connection.to_string()), *outcome)).collect(),
+        1,
+        Health::Up,
+    )
 }
 
 fn numbers(connection_ids: &[ConnectionId]) -> impl Iterator<Item = Connection> {

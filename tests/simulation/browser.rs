@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use domain::{OrderId, Principal, Redacted, Version};
 use protocol::{
     ErrorCode, Follower, Message, Step, Update,
-    parts::Assembler,
+    parts::{Assembled, Assembler, Lost},
     request::{Wanted, subscribe},
 };
 
@@ -98,16 +98,37 @@ impl Browser {
 
     /// Takes a frame.
     pub(crate) fn receive(&mut self, frame: &str, report: &mut Report) {
-        let Some(whole) = self.assembler.accept(frame).unwrap() else { return };
+        let whole = match self.assembler.accept(frame) {
+            Assembled::Whole(whole) => whole,
+            Assembled::Incomplete => return,
+            Assembled::Lost(lost) => return self.lost(&lost),
+        };
         match Message::read(&whole) {
             Ok(Message::Update(update)) => self.accept(&update, report),
             Ok(Message::Error(error)) => {
                 assert_eq!(error.code, ErrorCode::Internal, "{}", error.message);
                 self.asks_again = true;
             }
-            Ok(Message::Pong | Message::History(_) | Message::Unsubscribed(_)) => panic!("not asked for: {whole}"),
+            Ok(Message::Pong | Message::Heads(_) | Message::History(_) | Message::Unsubscribed(_)) => {
+                panic!("not asked for: {whole}")
+            }
             Err(_gateways_own) => self.asks_again = true,
         }
+    }
+
+    /// Resumes what is known to be lost.
+    fn lost(&mut self, lost: &[Lost]) {
+        for each in lost {
+            match each {
+                Lost::Named { order_id, version } => {
+                    let followed = self.orders.get_mut(order_id).expect("it subscribed to the order");
+                    followed.follower.missed(*version);
+                    self.asks_again |= followed.follower.awaits_answer();
+                }
+                Lost::Unnamed => self.subscribe(|_follower| true),
+            }
+        }
+        self.subscribe(Follower::must_resume);
     }
 
     fn accept(&mut self, update: &Update, report: &mut Report) {

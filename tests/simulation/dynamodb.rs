@@ -19,6 +19,7 @@ const SHARD_RECORDS_MAX: usize = 1_000;
 /// Serves an operation: status and body.
 pub(crate) fn serve(database: &Database, operation: &str, request: &Value) -> (u16, Vec<u8>) {
     match operation {
+        "BatchGetItem" => run(request, |request| database.batch_get_item(request)),
         "BatchWriteItem" => run(request, |request| database.batch_write_item(request)),
         "DeleteItem" => run(request, |request| database.delete_item(request)),
         "GetItem" => run(request, |request| database.get_item(request)),

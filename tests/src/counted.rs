@@ -32,6 +32,13 @@ pub struct Counted {
     /// Where to call it.
     pub url: String,
     bill: Arc<Mutex<Bill>>,
+    due: Arc<Mutex<Option<Due>>>,
+}
+
+/// What happens before the next call of an operation.
+struct Due {
+    operation: String,
+    act: Box<dyn FnOnce() + Send>,
 }
 
 type Forward = Client<HttpConnector, Full<Bytes>>;
@@ -43,17 +50,22 @@ impl Counted {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let bill = Arc::new(Mutex::new(Bill::default()));
         let forward: Forward = Client::builder(TokioExecutor::new()).build_http();
-        let shared = Arc::clone(&bill);
+        let due = Arc::new(Mutex::new(None));
+        let shared = (Arc::clone(&bill), Arc::clone(&due));
         let dynamodb: Uri = dynamodb_url.parse().unwrap();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (bill, forward, dynamodb) = (Arc::clone(&shared), forward.clone(), dynamodb.clone());
-                let serve =
-                    service_fn(move |request| call(request, dynamodb.clone(), forward.clone(), Arc::clone(&bill)));
+                let (shared, forward, dynamodb) = (shared.clone(), forward.clone(), dynamodb.clone());
+                let serve = service_fn(move |request| call(request, dynamodb.clone(), forward.clone(), shared.clone()));
                 tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), serve));
             }
         });
-        Self { url, bill }
+        Self { url, bill, due }
+    }
+
+    /// Does something once, before the next call of this operation is served.
+    pub fn before(&self, operation: &str, act: impl FnOnce() + Send + 'static) {
+        *self.due.lock().unwrap() = Some(Due { operation: operation.to_owned(), act: Box::new(act) });
     }
 
     /// What was called since the last time.
@@ -67,13 +79,17 @@ async fn call(
     request: Request<Incoming>,
     dynamodb: Uri,
     forward: Forward,
-    bill: Arc<Mutex<Bill>>,
+    (bill, due): (Arc<Mutex<Bill>>, Arc<Mutex<Option<Due>>>),
 ) -> Result<Response<Full<Bytes>>, hyper_util::client::legacy::Error> {
     let (mut parts, body) = request.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     let mut asked: Value = serde_json::from_slice(&body).unwrap();
     asked["ReturnConsumedCapacity"] = json!("TOTAL");
     let operation = parts.headers["x-amz-target"].to_str().unwrap().rsplit('.').next().unwrap().to_owned();
+    let due = due.lock().unwrap().take_if(|due| due.operation == operation);
+    if let Some(Due { act, .. }) = due {
+        act();
+    }
     parts.uri = dynamodb;
     parts.headers.remove("content-length");
     let answer = forward.request(Request::from_parts(parts, Full::new(asked.to_string().into()))).await?;

@@ -9,11 +9,11 @@ use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
 use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
 use bytes::Bytes;
 use domain::{
-    ConnectionId, Event, EventData, EventRef, OrderId, Principal, PrincipalId, Subscription,
+    ConnectionId, Event, EventData, EventRef, Identity, OrderId, Principal, PrincipalId, Subscription,
     limits::PAGE_SUBSCRIBERS_MAX, principal::READ_ALL_SCOPE,
 };
-use event_handler::{BatchResponse, EventHandler};
-use fan_out::{Batch, FanOut};
+use event_handler::EventHandler;
+use fan_out::FanOut;
 use futures_util::FutureExt;
 use http::request::Parts;
 use local::{
@@ -24,6 +24,7 @@ use local::{
         Api, Authorization, Credentials, Gateway, Integration, IntegrationError, Limits, Route, Throttling,
     },
 };
+use queues::batch::{BatchResponse, QueueBatch};
 use serde_json::{Value, json};
 use store::{Store, aws::sdk_config};
 use subscribe::Subscribe;
@@ -35,8 +36,9 @@ use crate::{
 };
 
 const FAILURE_QUEUE: &str = "failures";
+const ORDER_QUEUE: &str = "orders";
 const PAGE_QUEUE: &str = "pages";
-const QUEUES: [&str; 2] = [FAILURE_QUEUE, PAGE_QUEUE];
+const QUEUES: [&str; 3] = [FAILURE_QUEUE, ORDER_QUEUE, PAGE_QUEUE];
 
 /// An event handler, a subscribe function, and what they work with.
 pub struct InProcess {
@@ -50,6 +52,7 @@ pub struct InProcess {
     queues: Arc<Queues>,
     handler: EventHandler,
     fan_out: FanOut,
+    subscribe: Arc<Subscribe>,
     _gateway: Gateway,
 }
 
@@ -73,7 +76,8 @@ impl InProcess {
         let var = in_pages(function_variables(&counted.url, &format!("http://{address}")), page_subscribers_max);
         let routes = ["subscribe", "unsubscribe", "history", "$default"];
         let subscribe = Arc::new(Subscribe::from_vars(&var).unwrap());
-        let route = Route { integration: integration(subscribe), has_route_response: true, time_out: None };
+        let route =
+            Route { integration: integration(Arc::clone(&subscribe)), has_route_response: true, time_out: None };
         let api = Api {
             api_id: "abcdef1234".into(),
             stage: "local".into(),
@@ -101,6 +105,7 @@ impl InProcess {
             engine,
             handler,
             fan_out,
+            subscribe,
             queues,
             _gateway: gateway,
         }
@@ -116,6 +121,23 @@ impl InProcess {
     #[must_use]
     pub fn handler_without_api_gateway_in_pages_of(&self, page_subscribers_max: usize) -> EventHandler {
         EventHandler::from_vars(&in_pages(self.variables_without_api_gateway(), page_subscribers_max)).unwrap()
+    }
+
+    /// An event handler whose `@connections` nobody serves, while the queues are there.
+    #[must_use]
+    pub fn handler_without_connections(&self) -> EventHandler {
+        EventHandler::from_vars(&self.variables_without_connections()).unwrap()
+    }
+
+    /// Hands messages of the page queue to a fan-out whose `@connections` nobody serves, while the queues are there.
+    pub async fn fan_out_without_connections(&self, batch: &Value) -> Value {
+        fan_out(&FanOut::from_vars(&self.variables_without_connections()).unwrap(), batch).await
+    }
+
+    fn variables_without_connections(&self) -> impl Fn(&str) -> Option<String> + use<> {
+        let sqs = self.websocket_url.replace("ws://", "http://").trim_end_matches("/local").to_owned();
+        let var = self.variables_without_api_gateway();
+        move |name| if name == "AWS_ENDPOINT_URL_SQS" { Some(sqs.clone()) } else { var(name) }
     }
 
     /// Hands messages of the queue of pages to a fan-out whose `@connections` nobody serves.
@@ -135,8 +157,7 @@ impl InProcess {
 
     /// Deletes an item, as a foreign program does.
     pub fn delete(&self, table: &str, key: Value) {
-        let request = json!({"TableName": table, "Key": key});
-        self.engine.database.delete_item(serde_json::from_value(request).unwrap()).unwrap();
+        self.deletion(table, key)();
     }
 
     /// What is on the failure queue.
@@ -150,6 +171,23 @@ impl InProcess {
     #[must_use]
     pub fn pages(&self) -> Vec<Message> {
         self.queues.messages(PAGE_QUEUE).unwrap()
+    }
+
+    /// The orders that are deferred.
+    #[must_use]
+    pub fn deferred(&self) -> Vec<Message> {
+        self.queues.messages(ORDER_QUEUE).unwrap()
+    }
+
+    /// Hands the deferred orders to the event handler, one after the other, and says how many are left.
+    pub async fn work_on_deferred(&self) -> usize {
+        for Message { message_id, body, .. } in self.deferred() {
+            let batch = json!({"Records": [{"messageId": message_id, "body": body}]});
+            if self.handle(&batch).await == BatchResponse::default() {
+                self.queues.delete(ORDER_QUEUE, |message| message.message_id == message_id).unwrap();
+            }
+        }
+        self.deferred().len()
     }
 
     /// Hands messages of the queue of pages to the fan-out.
@@ -192,13 +230,28 @@ impl InProcess {
         scope: &str,
         expires_at_s: i64,
     ) {
-        let subscription = Subscription {
-            order_id: OrderId::new(order_id).unwrap(),
-            connection_id: ConnectionId::new(connection_id),
-            principal: Principal::with_scope(PrincipalId::new(user).unwrap(), scope),
-            expires_at_s,
-        };
+        let principal = Principal::with_scope(PrincipalId::new(user).unwrap(), scope);
+        let (order_id, connection_id) = (OrderId::new(order_id).unwrap(), ConnectionId::new(connection_id));
+        let subscription = Subscription::new(order_id, connection_id, principal, expires_at_s);
         self.store.subscriptions.put(&subscription).await.unwrap();
+    }
+
+    /// Hands a message of a user to the function `subscribe`, and gives the route response.
+    pub async fn say(&self, user: &str, connection_id: &str, message: &Value) -> Value {
+        let principal = Principal::with_scope(PrincipalId::new(user).unwrap(), "");
+        let authorizer = Identity { principal, expires_at_s: None }.to_context();
+        let context = json!({"connectionId": connection_id, "requestId": "r", "connectedAt": store::now_ms(),
+                             "requestTimeEpoch": store::now_ms(), "identity": {}, "authorizer": authorizer});
+        let request = json!({"requestContext": context, "body": message.to_string(), "isBase64Encoded": false});
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let reply = self.subscribe.handle(serde_json::from_value(request).unwrap(), deadline).await.unwrap();
+        serde_json::from_str(reply["body"].as_str().unwrap()).unwrap()
+    }
+
+    /// What deletes an item, as a foreign program does.
+    pub fn deletion(&self, table: &str, key: Value) -> impl FnOnce() + Send + use<> {
+        let (database, request) = (self.engine.database.clone(), json!({"TableName": table, "Key": key}));
+        move || drop(database.delete_item(serde_json::from_value(request).unwrap()).unwrap())
     }
 
     /// Hands a batch to the event handler.
@@ -226,7 +279,7 @@ pub async fn deliver(handler: &EventHandler, order_id: &str, versions: &[u64]) -
 }
 
 async fn fan_out(fan_out: &FanOut, batch: &Value) -> Value {
-    let batch: Batch = serde_json::from_value(batch.clone()).unwrap();
+    let batch: QueueBatch = serde_json::from_value(batch.clone()).unwrap();
     json!(fan_out.handle(batch, Instant::now() + Duration::from_secs(60)).await)
 }
 
@@ -245,6 +298,7 @@ fn function_variables(dynamodb_url: &str, gateway_url: &str) -> impl Fn(&str) ->
         "MANAGEMENT_ENDPOINT" => Some(format!("{gateway_url}/local")),
         "AWS_ENDPOINT_URL_SQS" => Some(gateway_url.clone()),
         "FAILURE_QUEUE_URL" => Some(queue::queue_url(FAILURE_QUEUE)),
+        "ORDER_QUEUE_URL" => Some(queue::queue_url(ORDER_QUEUE)),
         "PAGE_QUEUE_URL" => Some(queue::queue_url(PAGE_QUEUE)),
         _ => aws(name),
     }

@@ -5,7 +5,7 @@
 //! Source: README.md, "Commands"; `docs/guarantee.md`, "Poison".
 
 use domain::OrderId;
-use failures::{Content, Failure, GivenUp, Message};
+use queues::{Content, Failure, GivenUp, Message};
 use serde_json::{Value, json};
 use store::BrokenItem;
 
@@ -46,9 +46,13 @@ pub(super) fn of(message: &Message) -> Value {
                 "endSequenceNumber": end_sequence_number, "batchSize": batch_size, "sentAt": sent_at,
             })
         }
-        Content::Page { order_id, version } => {
-            json!({"id": id, "kind": "page", "orderId": order_id, "version": version, "sentAt": sent_at})
+        Content::Page(page) => {
+            json!({"id": id, "kind": "page", "orderId": order_id, "version": page.version.get(), "sentAt": sent_at})
         }
+        Content::Deferred(deferred) => json!({
+            "id": id, "kind": "deferred", "orderId": order_id, "firstVersion": deferred.first.get(),
+            "lastVersion": deferred.last.get(), "sentAt": sent_at,
+        }),
         Content::Unreadable { bytes } => json!({"id": id, "kind": "unreadable", "bytes": bytes, "sentAt": sent_at}),
     }
 }
@@ -69,7 +73,8 @@ pub(super) fn order_of(content: &Content) -> Result<OrderId, &'static str> {
         Content::Failure(Failure::Poison { key, .. }) => BrokenItem::order_id_in(key).ok_or(NO_ORDER),
         Content::Failure(Failure::NotFolded { order_id, .. }) => OrderId::new(order_id).map_err(|_invalid| NO_ORDER),
         Content::Failure(Failure::NotAppended { .. }) => Err(NO_EVENT),
-        Content::Page { order_id, .. } => OrderId::new(order_id).map_err(|_invalid| NO_ORDER),
+        Content::Page(page) => Ok(page.order_id.clone()),
+        Content::Deferred(deferred) => Ok(deferred.order_id.clone()),
         Content::GivenUp(_) => Err(GIVEN_UP),
         Content::Unreadable { .. } => Err(UNREADABLE),
     }

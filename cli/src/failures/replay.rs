@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::OrderId;
 use event_handler::{Orders, Rebuilt};
-use failures::FailureQueue;
 use futures_util::{StreamExt, stream};
+use queues::FailureQueue;
 use serde_json::{Value, json};
 
 use super::{line, taken::Taken};

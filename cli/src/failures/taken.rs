@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, anyhow};
-use failures::{FailureQueue, Message, NotDone, Received};
 use futures_util::{StreamExt, stream};
+use queues::{FailureQueue, Message, QueueError, Received};
 
 use crate::failure::Failure;
 
@@ -42,7 +42,7 @@ impl<'queue> Taken<'queue> {
         }
     }
 
-    async fn receive_all(&mut self) -> Result<(), NotDone> {
+    async fn receive_all(&mut self) -> Result<(), QueueError> {
         loop {
             if self.messages.len() >= TAKEN_MAX {
                 self.is_cut = true;
@@ -81,7 +81,7 @@ impl<'queue> Taken<'queue> {
     }
 
     /// Deletes one of them; none is not there.
-    pub(super) async fn delete(&mut self, id: &str) -> Option<Result<(), NotDone>> {
+    pub(super) async fn delete(&mut self, id: &str) -> Option<Result<(), QueueError>> {
         let deleted = self.queue.delete(self.messages.get(id)?).await;
         if deleted.is_ok() {
             self.messages.remove(id);

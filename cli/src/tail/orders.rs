@@ -11,6 +11,7 @@ use domain::{OrderId, Redacted, Version};
 use protocol::{
     Follower, Message, SentEvent, Step, Update,
     follower::folded,
+    parts::Lost,
     request::{Wanted, subscribe},
 };
 
@@ -27,7 +28,7 @@ pub(super) struct Taken {
     /// What to print.
     pub(super) lines: Vec<String>,
     /// What to send.
-    pub(super) ask: Option<String>,
+    pub(super) ask: Vec<String>,
     /// Whether something that was asked failed, and has to be asked again.
     pub(super) failed: bool,
 }
@@ -67,7 +68,23 @@ impl Orders {
             Step::Duplicate | Step::Gap | Step::GapAwaited => Vec::new(),
         };
         let ask = follower.must_resume().then(|| subscribe(&[follower.ask(&update.order_id)]));
-        Taken { lines, ask, failed: false }
+        Taken { lines, ask: ask.into_iter().collect(), failed: false }
+    }
+
+    /// Takes what is known to be lost: an order that is behind resumes, and an answer that was due counts as failed.
+    pub(super) fn lost(&mut self, lost: &[Lost]) -> Taken {
+        let mut failed = false;
+        for each in lost {
+            match each {
+                Lost::Named { order_id, version } => {
+                    let Some(follower) = self.0.get_mut(order_id) else { continue };
+                    follower.missed(*version);
+                    failed |= follower.awaits_answer();
+                }
+                Lost::Unnamed => return Taken { ask: self.subscribe_all(), ..Taken::default() },
+            }
+        }
+        Taken { ask: self.subscribe(Follower::must_resume), failed, ..Taken::default() }
     }
 }
 
@@ -137,12 +154,29 @@ mod tests {
         let ahead = json!({"type": "update", "orderId": "o", "version": 2, "events": [event(2)], "projection": {}});
         let taken = orders.accept(&update(&ahead));
         assert!(taken.lines.is_empty());
-        let asked = taken.ask.unwrap();
-        assert_eq!(asked, r#"{"action":"subscribe","orders":[{"orderId":"o","since":0}]}"#);
-        assert_eq!(orders.subscribe_unanswered(), [asked.as_str()], "an answer that failed is asked for again");
+        let asked = taken.ask;
+        assert_eq!(asked, [r#"{"action":"subscribe","orders":[{"orderId":"o","since":0}]}"#]);
+        assert_eq!(orders.subscribe_unanswered(), asked, "an answer that failed is asked for again");
         orders.accept(&update(&json!({
             "type": "update", "orderId": "o", "version": 2, "events": [event(1), event(2)], "projection": {},
         })));
         assert!(orders.subscribe_unanswered().is_empty());
+    }
+
+    #[test]
+    fn an_update_that_is_lost_is_asked_for_if_it_is_news() {
+        let mut orders = Orders::new(["a", "b"].map(|id| OrderId::new(id).unwrap()).to_vec(), Some(3));
+        let lost =
+            |id: &str, version| Lost::Named { order_id: OrderId::new(id).unwrap(), version: Version::new(version) };
+        assert!(orders.lost(&[lost("a", 3), lost("c", 9)]).ask.is_empty());
+        let taken = orders.lost(&[lost("a", 4)]);
+        assert_eq!(taken.ask, [r#"{"action":"subscribe","orders":[{"orderId":"a","since":3}]}"#]);
+        assert!(!taken.failed);
+        let taken = orders.lost(&[lost("a", 4)]);
+        assert!(taken.failed, "it may have been the answer");
+        assert!(taken.ask.is_empty(), "it is asked again after a pause");
+        let taken = orders.lost(&[Lost::Unnamed]);
+        let every = r#"{"action":"subscribe","orders":[{"orderId":"a","since":3},{"orderId":"b","since":3}]}"#;
+        assert_eq!(taken.ask, [every]);
     }
 }

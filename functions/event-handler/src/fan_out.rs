@@ -1,34 +1,35 @@
 //! Reaching every subscriber of an order that was folded.
 //!
-//! Owns: that an order with more subscribers than one invocation pushes to is handed over in pages.
-//! Must not know: who may see the order, what becomes of a push.
-//! Source: rule 1 of the guarantee: the subscribers are read after the projection was written.
+//! *Invariant:* the subscribers are read after the projection was stored (rule 1 of the guarantee).
 
 use delivery::{DeliveryError, Folded};
 use domain::{ConnectionId, OrderId, fan_out::Page};
-use store::subscriptions::ListError;
+use store::CallError;
 use telemetry::measure;
 use tokio::time::Instant;
 
-use crate::{NotHandedOver, Orders};
+use crate::{
+    HandOverError, Orders,
+    pages::{self, FirstPage},
+};
 
-/// Why an update has to be pushed again.
+/// Why an update is not on its way to every subscriber.
 #[derive(Debug, thiserror::Error)]
 pub enum FanOutError {
     /// The subscribers were not read.
     #[error("the subscribers were not read")]
-    NoSubscribers(#[from] ListError),
-    /// Subscribers that were read did not get it.
+    NoSubscribers(#[from] CallError),
+    /// Subscribers are left who did not get it.
     #[error("the update was not delivered")]
     NotDelivered(#[from] DeliveryError),
     /// A page of subscribers is not on the queue.
     #[error("the subscribers were not handed over")]
-    NotHandedOver(#[from] NotHandedOver),
+    NotHandedOver(#[from] HandOverError),
 }
 
 impl Orders {
-    /// Pushes to the subscribers that there are after the projection was stored; if they are more than a page, they are
-    /// handed over, or pushed to page by page where nobody takes pages.
+    /// Pushes to the subscribers that there are after the projection was stored. If they are more than a page, they are
+    /// handed over, or pushed to page by page where there is no page queue.
     pub(crate) async fn fan_out(
         &self,
         order_id: &OrderId,
@@ -36,21 +37,26 @@ impl Orders {
         deadline: Instant,
     ) -> Result<(), FanOutError> {
         let subscriptions = &self.store.subscriptions;
-        let (first, end) = subscriptions.first_of_order(order_id, self.page_subscribers_max()).await?;
-        match (end, &self.pages) {
+        let (first, end) = subscriptions.first_of_order(order_id, self.page_subscribers_max).await?;
+        match (end, self.delivery.pages()) {
             (None, _) => {
-                measure::fan_out(first.len());
-                self.delivery.deliver(order_id, folded, first, deadline).await?;
+                measure::fan_out(first.readable.len());
+                let all = folded.page(order_id, Page::default());
+                self.delivery.deliver(all, folded, first, deadline).await?;
             }
-            (Some(end), Some(pages)) => {
-                let subscribers = pages.hand_over(order_id, folded, subscriptions, (first.len(), end)).await?;
+            (Some(end), Some(queue)) => {
+                let first = FirstPage { subscribers: first.rows(), end };
+                let size = self.page_subscribers_max;
+                let subscribers = pages::hand_over(queue, subscriptions, order_id, folded, first, size).await?;
                 measure::fan_out(subscribers);
                 let version = folded.projection.version().get();
                 tracing::info!(order_id = order_id.as_str(), version, subscribers, "handed over in pages");
             }
             (Some(end), None) => {
-                self.delivery.deliver(order_id, folded, first, deadline).await?;
+                let page = folded.page(order_id, Page { after: None, last: Some(end.clone()) });
+                let delivered = self.delivery.deliver(page, folded, first, deadline).await;
                 self.deliver_after(order_id, folded, end, deadline).await?;
+                delivered?;
             }
         }
         Ok(())
@@ -64,13 +70,16 @@ impl Orders {
         deadline: Instant,
     ) -> Result<(), FanOutError> {
         let subscriptions = &self.store.subscriptions;
-        let mut after = Some(after);
+        let (mut after, mut delivered) = (Some(after), Ok(()));
         while let Some(begin) = after.take() {
-            let (_, end) = subscriptions.page_end(order_id, &begin, self.page_subscribers_max()).await?;
+            let (_, end) = subscriptions.page_end(order_id, &begin, self.page_subscribers_max).await?;
             after.clone_from(&end);
-            let page = subscriptions.of_page(order_id, &Page { after: Some(begin), last: end }).await?;
-            self.delivery.deliver(order_id, folded, page, deadline).await?;
+            let page = Page { after: Some(begin), last: end };
+            let subscribers = subscriptions.of_page(order_id, &page).await?;
+            // A page that could not be reached is reported in the end, and keeps the update from no other page.
+            delivered =
+                delivered.and(self.delivery.deliver(folded.page(order_id, page), folded, subscribers, deadline).await);
         }
-        Ok(())
+        Ok(delivered?)
     }
 }

@@ -1,9 +1,7 @@
 //! Folding one order's events into its stored projection.
 //!
-//! Owns: that the projection moves from one version to a later one and by one writer; without a read of the stored one, if
-//! this process stored it.
-//! Must not know: subscribers, connections, messages.
-//! Source: rules 1 and 3 of the guarantee.
+//! *Invariant:* a stored projection is replaced only by a later one that was folded onto exactly it, so two writers never
+//! lose each other's events. Without a read of the stored one if this process stored it.
 
 use std::collections::BTreeMap;
 
@@ -16,6 +14,7 @@ use store::{
     projections::{GetError, PutError},
 };
 use telemetry::measure::Count;
+use tokio::time::Instant;
 
 use crate::{
     Orders,
@@ -42,23 +41,62 @@ pub enum FoldError {
         /// The version that the change feed delivered.
         due: Version,
     },
-    /// Another writer was first in every try.
-    #[error("another writer of the projection was first in each of {} tries", limits::FOLD_TRIES_MAX)]
-    Outrun,
+    /// Another writer's condition held in every attempt.
+    #[error("another writer of the projection was first in each of {} attempts", limits::FOLD_TRIES_MAX)]
+    Conflict,
+    /// The missing log is longer than an invocation can read. What was folded is stored.
+    #[error("the log was folded up to version {at} of {due} when the invocation's time was over")]
+    Unfinished {
+        /// The version that is stored.
+        at: Version,
+        /// The version that was due.
+        due: Version,
+    },
+}
+
+/// Events of an order that are due to be folded and pushed.
+#[derive(Clone, Debug)]
+pub(crate) enum Due {
+    /// Events that the change feed delivered.
+    Delivered(BTreeMap<Version, LoggedEvent>),
+    /// Events from one version to another one, which are read from the log.
+    Deferred { first: Version, last: Version },
+}
+
+impl Due {
+    pub(crate) fn delivered(events: Vec<LoggedEvent>) -> Self {
+        Self::Delivered(events.into_iter().map(|logged| (logged.version, logged)).collect())
+    }
+
+    fn versions(&self) -> Vec<Version> {
+        match self {
+            Self::Delivered(events) => events.keys().copied().collect(),
+            Self::Deferred { first, last } => vec![*first, *last],
+        }
+    }
+
+    /// What it calls for, given where the stored projection stands; `None` if nothing is due.
+    fn plan(&self, at: Version) -> Option<Plan> {
+        let plan = plan(at, &self.versions())?;
+        let read_log = plan.read_log || matches!(self, Self::Deferred { .. });
+        Some(Plan { read_log, ..plan })
+    }
+
+    fn first(&self) -> Version {
+        self.versions().first().copied().unwrap_or_default()
+    }
 }
 
 impl Orders {
-    /// Folds the delivered events and whatever of the log is missing before them, and stores the projection.
-    pub(crate) async fn fold(&self, order_id: &OrderId, delivered: Vec<LoggedEvent>) -> Result<Folded, FoldError> {
+    /// Folds the events that are due and whatever of the log is missing before them, and stores the projection. Reading the
+    /// log ends at `deadline`; what is folded by then is stored.
+    pub(crate) async fn fold(&self, order_id: &OrderId, due: &Due, deadline: Instant) -> Result<Folded, FoldError> {
         let delivered_at_ms = now_ms();
-        let delivered: BTreeMap<Version, LoggedEvent> =
-            delivered.into_iter().map(|logged| (logged.version, logged)).collect();
-        let versions: Vec<Version> = delivered.keys().copied().collect();
-        let (before, mut folded) = match self.fold_onto_remembered(order_id, &delivered, &versions).await? {
+        let (before, mut folded) = match self.fold_onto_remembered(order_id, due, deadline).await? {
             Some(folded) => folded,
-            None => self.fold_onto_stored(order_id, &delivered, &versions).await?,
+            None => self.fold_onto_stored(order_id, due, deadline).await?,
         };
-        Count::Redeliveries.add(versions.iter().filter(|version| **version <= before).count());
+        Count::Redeliveries.add(due.versions().iter().filter(|version| **version <= before).count());
         let new = folded.projection.version().get().saturating_sub(before.get());
         Count::EventsFolded.add(usize::try_from(new).unwrap_or(usize::MAX));
         folded.steps = vec![("change feed", delivered_at_ms), ("fold", now_ms())];
@@ -70,23 +108,23 @@ impl Orders {
     async fn fold_onto_stored(
         &self,
         order_id: &OrderId,
-        delivered: &BTreeMap<Version, LoggedEvent>,
-        versions: &[Version],
+        due: &Due,
+        deadline: Instant,
     ) -> Result<(Version, Folded), FoldError> {
         for _ in 0..limits::FOLD_TRIES_MAX {
             let stored = self.store.projections.get_stored(order_id).await?;
             let (before, over) = (stored.projection.version(), stored.write());
-            let Some(plan) = plan(before, versions) else { break };
-            let folded = self.evolve(order_id, stored.projection, delivered, &plan).await?;
-            if folded.projection.version() == before {
-                return Ok((before, folded));
+            let Some(plan) = due.plan(before) else { break };
+            let evolved = self.evolve(order_id, stored.projection, due, &plan, deadline).await?;
+            if evolved.folded.projection.version() == before {
+                return Ok((before, evolved.folded));
             }
-            match self.store.projections.put(order_id, &folded.projection, over).await? {
-                Written::Stored => return Ok((before, folded)),
+            match self.store.projections.put(order_id, &evolved.folded.projection, over).await? {
+                Written::Stored => return evolved.finished().map(|folded| (before, folded)),
                 Written::Outrun => tracing::info!(order_id = order_id.as_str(), "another writer was first"),
             }
         }
-        Err(FoldError::Outrun)
+        Err(FoldError::Conflict)
     }
 
     /// Folds the next events onto the projection that this process stored last, and stores the outcome if that is still
@@ -94,15 +132,15 @@ impl Orders {
     async fn fold_onto_remembered(
         &self,
         order_id: &OrderId,
-        delivered: &BTreeMap<Version, LoggedEvent>,
-        versions: &[Version],
+        due: &Due,
+        deadline: Instant,
     ) -> Result<Option<(Version, Folded)>, FoldError> {
         let Some(remembered) = self.store.projections.take_remembered(order_id) else { return Ok(None) };
         let (before, over) = (remembered.projection.version(), remembered.write());
-        let Some(plan) = plan(before, versions).filter(|plan| !plan.read_log && !plan.fold.is_empty()) else {
+        let Some(plan) = due.plan(before).filter(|plan| !plan.read_log && !plan.fold.is_empty()) else {
             return Ok(None);
         };
-        let folded = self.evolve(order_id, remembered.projection, delivered, &plan).await?;
+        let Evolved { folded, .. } = self.evolve(order_id, remembered.projection, due, &plan, deadline).await?;
         match self.store.projections.put(order_id, &folded.projection, over).await {
             Ok(Written::Stored) => Ok(Some((before, folded))),
             Ok(Written::Outrun) | Err(PutError::NotStorable(_)) => Ok(None),
@@ -114,36 +152,60 @@ impl Orders {
         &self,
         order_id: &OrderId,
         mut projection: Projection,
-        delivered: &BTreeMap<Version, LoggedEvent>,
+        due: &Due,
         plan: &Plan,
-    ) -> Result<Folded, FoldError> {
-        let first_delivered = delivered.keys().next().copied().unwrap_or_default();
-        let before = if projection.version() < first_delivered {
-            OwnerBefore::Known(projection.owner().map(str::to_owned))
+        deadline: Instant,
+    ) -> Result<Evolved, FoldError> {
+        let first_due = due.first();
+        let begun_at = projection.version();
+        let before = if begun_at < first_due {
+            OwnerBefore::Known { owner: projection.owner().map(str::to_owned), version: begun_at }
         } else {
-            OwnerBefore::AsOf(first_delivered.previous())
+            OwnerBefore::AsOf(first_due.previous())
         };
         let is_pushed = |logged: &LoggedEvent| plan.push.as_ref().is_some_and(|push| push.contains(&logged.version));
         let mut events = Vec::new();
-        let mut take = |logged: &LoggedEvent| {
+        let mut take = |logged: &LoggedEvent, projection: &mut Projection| {
             projection.evolve(logged);
             if is_pushed(logged) {
                 events.push(logged.clone());
             }
         };
-        let due = *plan.fold.end();
-        if plan.read_log {
-            let first = plan.push.as_ref().map_or(*plan.fold.start(), |push| *push.start().min(plan.fold.start()));
-            let mut reader = self.store.event_log.read(order_id, first..=due);
-            while let Some(page) = reader.next_page().await? {
-                page.iter().for_each(&mut take);
+        let head = *plan.fold.end();
+        let mut is_finished = true;
+        match due {
+            Due::Delivered(delivered) if !plan.read_log => {
+                delivered.values().for_each(|logged| take(logged, &mut projection));
             }
-        } else {
-            delivered.values().for_each(&mut take);
+            Due::Delivered(_) | Due::Deferred { .. } => {
+                let first = plan.push.as_ref().map_or(*plan.fold.start(), |push| *push.start().min(plan.fold.start()));
+                let mut reader = self.store.event_log.read(order_id, first..=head);
+                while let Some(page) = reader.next_page().await? {
+                    page.iter().for_each(|logged| take(logged, &mut projection));
+                    // A fold that did not move would be retried in vain.
+                    if Instant::now() >= deadline && projection.version() > begun_at && projection.version() < head {
+                        is_finished = false;
+                        break;
+                    }
+                }
+            }
         }
-        if projection.version() < due {
-            return Err(FoldError::LogTooShort { at: projection.version(), due });
+        if is_finished && projection.version() < head {
+            return Err(FoldError::LogTooShort { at: projection.version(), due: head });
         }
-        Ok(Folded { projection, events, before, steps: Vec::new() })
+        Ok(Evolved { folded: Folded { projection, events, before, steps: Vec::new() }, head })
+    }
+}
+
+/// A projection that was folded, and how far it was to be.
+struct Evolved {
+    folded: Folded,
+    head: Version,
+}
+
+impl Evolved {
+    fn finished(self) -> Result<Folded, FoldError> {
+        let at = self.folded.projection.version();
+        if at < self.head { Err(FoldError::Unfinished { at, due: self.head }) } else { Ok(self.folded) }
     }
 }

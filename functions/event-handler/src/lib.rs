@@ -1,25 +1,29 @@
 //! The event handler: from a batch of the change feed to folded projections and pushed updates.
 //!
-//! Owns: working on the orders of a batch concurrently and reporting each failure for itself.
-//! Must not know: how a browser subscribed, what API Gateway invoked.
-//! Source: rules 1, 3 and 4 of the guarantee; `ReportBatchItemFailures` of Lambda's event source mapping.
+//! [`EventHandler::handle`] takes what the change feed and the queue of deferred orders hand over. Each order is worked on
+//! apart from the others: fold (`fold.rs`, decided by `plan.rs`), push (`fan_out.rs`), and set aside what failed
+//! (`deferral.rs`, decided by `classification.rs`).
 
-mod failure;
+mod classification;
+mod deferral;
 mod fan_out;
 mod fold;
 mod orders;
-mod page_queue;
+mod pages;
 pub mod plan;
 mod rebuild;
 
 use std::collections::BTreeMap;
 
 use domain::{LoggedEvent, OrderId, Version, limits};
-use failures::{Failure, FailureQueue};
 use futures_util::{StreamExt, stream};
 use lambda_runtime::{LambdaEvent, service_fn};
 use push::deadline;
-use serde::Serialize;
+use queues::{
+    DeferredOrder, DeferredOrders, Failure, FailureQueue, QueueError,
+    batch::{BatchItemFailure, BatchResponse, QueueBatch, QueueMessage},
+};
+use serde::Deserialize;
 use serde_json::Value;
 use store::{
     BrokenItem, SdkConfig, aws,
@@ -28,36 +32,24 @@ use store::{
 use telemetry::measure;
 use tokio::time::Instant;
 
+use deferral::Attempt;
+use fold::Due;
+
 pub use fan_out::FanOutError;
 pub use fold::FoldError;
 pub use orders::{OrderError, Orders};
-pub use page_queue::{MissingPageQueue, NotHandedOver};
+pub use pages::{HandOverError, MalformedPageSizeError};
 pub use rebuild::Rebuilt;
 
 /// What the function works with.
 #[derive(Clone, Debug)]
 pub struct EventHandler {
     orders: Orders,
+    deferred: DeferredOrders,
     failures: FailureQueue,
 }
 
-/// What Lambda is told of a batch: the records that have to come again.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct BatchResponse {
-    /// One entry a failed record; none if all is well.
-    pub batch_item_failures: Vec<BatchItemFailure>,
-}
-
-/// A record that has to come again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct BatchItemFailure {
-    /// The record's sequence number.
-    pub item_identifier: String,
-}
-
-/// One order's events of a batch, and the record that has to come again if they fail.
+/// One order's events of a batch, and the record that is reported if they are on no queue.
 #[derive(Debug)]
 struct OrderBatch {
     first_sequence_number: String,
@@ -72,7 +64,7 @@ impl OrderBatch {
     }
 }
 
-/// Serves the change feed until Lambda ends the process.
+/// Serves the change feed and the queue of deferred orders until Lambda ends the process.
 ///
 /// # Errors
 /// What is wrong with the environment, or with the Runtime API.
@@ -92,27 +84,42 @@ impl EventHandler {
     /// Reads the environment.
     ///
     /// # Errors
-    /// The variable that is missing or wrong.
+    /// The variable that is missing or malformed.
     pub fn from_vars(var: &impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
         Self::with_sdk(&aws::sdk_config(var)?, var)
     }
 
-    /// Reads the environment, but for what `sdk` has.
+    /// Reads the environment, except for what `sdk` has.
     ///
     /// # Errors
-    /// The variable that is missing or wrong.
+    /// The variable that is missing or malformed.
     pub fn with_sdk(sdk: &SdkConfig, var: &impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
-        Ok(Self { orders: Orders::in_pages(sdk, var)?, failures: FailureQueue::from_vars(sdk, var)? })
+        Ok(Self {
+            orders: Orders::in_pages(sdk, var)?,
+            deferred: DeferredOrders::from_vars(sdk, var)?,
+            failures: FailureQueue::from_vars(sdk, var)?,
+        })
     }
 
-    /// Folds and pushes a batch, its orders concurrently. What cannot be folded goes to the failure queue, however often
-    /// it would be tried; what failed for a reason that passes is reported for its order's first record. So each order's
-    /// failure is its own.
+    /// Folds and pushes a batch of the change feed or of the queue of deferred orders, its orders concurrently. An order
+    /// that fails is set aside; a record is reported only if no queue took what failed.
     ///
     /// # Errors
-    /// [`UnreadableBatch`] if the invocation is none of the change feed's.
+    /// [`UnreadableBatch`] if the invocation is neither.
     pub async fn handle(&self, invocation: &Value, deadline: Instant) -> Result<BatchResponse, UnreadableBatch> {
-        let mut poison = Vec::new();
+        let batch_item_failures = match QueueBatch::deserialize(invocation) {
+            Ok(batch) => self.handle_deferred(batch, deadline).await,
+            Err(_not_a_queues) => self.handle_changes(invocation, deadline).await?,
+        };
+        Ok(BatchResponse { batch_item_failures })
+    }
+
+    async fn handle_changes(
+        &self,
+        invocation: &Value,
+        deadline: Instant,
+    ) -> Result<Vec<BatchItemFailure>, UnreadableBatch> {
+        let mut malformed = Vec::new();
         let mut orders: BTreeMap<OrderId, OrderBatch> = BTreeMap::new();
         for record in change_feed::read(invocation)? {
             match record.event {
@@ -121,28 +128,51 @@ impl EventHandler {
                     let first = || OrderBatch { first_sequence_number: record.sequence_number, events: Vec::new() };
                     orders.entry(order_id).or_insert_with(first).events.push(logged);
                 }
-                Err(broken) => poison.push((record.sequence_number, broken)),
+                Err(broken) => malformed.push((record.sequence_number, broken)),
             }
         }
-        let worked = orders.into_iter().map(|(order_id, batch)| self.work_on(order_id, batch, deadline));
+        let worked = orders.into_iter().map(|(order_id, batch)| async move {
+            let attempt = Attempt::first(order_id, batch.versions());
+            let worked = self.work_on(attempt, &Due::delivered(batch.events), deadline).await;
+            reported(worked, batch.first_sequence_number)
+        });
         let worked = stream::iter(worked).buffer_unordered(limits::FOLDS_IN_FLIGHT_MAX);
         let mut failures: Vec<_> = worked.filter_map(std::future::ready).collect().await;
-        for (sequence_number, BrokenItem { key, reason }) in poison {
+        for (sequence_number, BrokenItem { key, reason }) in malformed {
             let failure = Failure::Poison { key, reason, sequence_number: sequence_number.clone() };
-            failures.extend(self.set_aside(failure, sequence_number).await);
+            failures.extend(reported(self.dead_letter(&failure).await, sequence_number));
         }
-        Ok(BatchResponse { batch_item_failures: failures })
+        Ok(failures)
     }
 
-    async fn work_on(&self, order_id: OrderId, batch: OrderBatch, deadline: Instant) -> Option<BatchItemFailure> {
-        let (first, last) = batch.versions();
-        let error = self.orders.fold_and_push(&order_id, batch.events, deadline).await.err()?;
-        let reason = telemetry::reason(&error);
-        if error.is_lasting() {
-            let failure = Failure::not_folded(&order_id, first, last, reason);
-            return self.set_aside(failure, batch.first_sequence_number).await;
-        }
-        tracing::error!(order_id = order_id.as_str(), reason, "the events have to come again");
-        Some(BatchItemFailure { item_identifier: batch.first_sequence_number })
+    async fn handle_deferred(&self, batch: QueueBatch, deadline: Instant) -> Vec<BatchItemFailure> {
+        let worked = batch.messages.into_iter().map(|QueueMessage { message_id, body }| async move {
+            let Some(deferred) = DeferredOrder::parse(&body) else {
+                // SQS dead-letters it after some attempts.
+                tracing::error!(message_id, "a message of the queue of deferred orders is of another kind");
+                return Some(BatchItemFailure { item_identifier: message_id });
+            };
+            let DeferredOrder { order_id, first, last, round, deferred_at_ms } = deferred;
+            let due = Due::Deferred { first, last };
+            let attempt = Attempt { order_id, first, last, round, begun_at_ms: deferred_at_ms };
+            reported(self.work_on(attempt, &due, deadline).await, message_id)
+        });
+        let worked = stream::iter(worked).buffer_unordered(limits::FOLDS_IN_FLIGHT_MAX);
+        worked.filter_map(std::future::ready).collect().await
     }
+
+    /// Folds and pushes an order's events, or sets the order aside.
+    async fn work_on(&self, attempt: Attempt, due: &Due, deadline: Instant) -> Result<(), QueueError> {
+        match self.orders.fold_and_push(&attempt.order_id, due, deadline).await {
+            Ok(()) => Ok(()),
+            Err(error) => self.set_aside(attempt, &error).await,
+        }
+    }
+}
+
+/// The record that Lambda has to hand over once more, if it is done with by no queue.
+fn reported(worked: Result<(), QueueError>, item_identifier: String) -> Option<BatchItemFailure> {
+    let error = worked.err()?;
+    tracing::error!(item_identifier, reason = telemetry::reason(&error), "retrying the record");
+    Some(BatchItemFailure { item_identifier })
 }

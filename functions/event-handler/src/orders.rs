@@ -1,29 +1,28 @@
-//! One order's way from delivered events to pushed updates.
+//! One order's way from events that are due to pushed updates.
 //!
-//! Owns: rule 1 of the guarantee: the projection is written before the subscribers are read.
-//! Must not know: batches, records, the failure queue.
-//! Source: the guarantee.
+//! *Invariant:* the projection is written before the subscribers are read (rule 1 of the guarantee).
 
 use delivery::Delivery;
-use domain::{LoggedEvent, OrderId, limits::PAGE_SUBSCRIBERS_MAX};
+use domain::OrderId;
+use queues::PageQueue;
 use store::{SdkConfig, Store};
 use tokio::time::Instant;
 
-use crate::{FanOutError, FoldError, page_queue::PageQueue};
+use crate::{FanOutError, FoldError, fold::Due, pages};
 
 /// What folding and pushing an order takes.
 #[derive(Clone, Debug)]
 pub struct Orders {
     pub(crate) store: Store,
     pub(crate) delivery: Delivery,
-    /// Where the subscribers of an order go that has more than a page of them; absent, they are pushed to here.
-    pub(crate) pages: Option<PageQueue>,
+    /// Subscribers that one invocation pushes to; more are handed over in pages, where there is a page queue.
+    pub(crate) page_subscribers_max: usize,
 }
 
 /// Why an order's events are not done with.
 #[derive(Debug, thiserror::Error)]
 pub enum OrderError {
-    /// The projection is as it was.
+    /// The projection is as it was, or not at the last event yet.
     #[error("the events were not folded")]
     NotFolded(#[from] FoldError),
     /// The projection is stored, and some subscribers do not have the update.
@@ -32,35 +31,41 @@ pub enum OrderError {
 }
 
 impl Orders {
-    /// Reads the environment, but for what `sdk` has. Every subscriber is pushed to here, however many there are.
+    /// Reads the environment, except for what `sdk` has. Every subscriber is pushed to here, however many there are, and
+    /// those who cannot be reached are an error.
     ///
     /// # Errors
-    /// The variable that is missing or wrong.
+    /// The variable that is missing or malformed.
     pub fn with_sdk(sdk: &SdkConfig, var: &impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
-        let delivery = Delivery::with_sdk("event-handler", sdk, var)?;
-        Ok(Self { store: delivery.store().clone(), delivery, pages: None })
+        Self::open(None, sdk, var)
     }
 
-    /// The same, for whoever has little time: orders with more than a page of subscribers are handed over.
+    /// The same for the function, which has little time: orders with more than a page of subscribers are handed over, as is
+    /// whoever cannot be reached.
     ///
     /// # Errors
-    /// The variable that is missing or wrong.
+    /// The variable that is missing or malformed.
     pub fn in_pages(sdk: &SdkConfig, var: &impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
-        Ok(Self { pages: Some(PageQueue::from_vars(sdk, var)?), ..Self::with_sdk(sdk, var)? })
+        Self::open(Some(PageQueue::from_vars(sdk, var)?), sdk, var)
     }
 
-    pub(crate) fn page_subscribers_max(&self) -> usize {
-        self.pages.as_ref().map_or(PAGE_SUBSCRIBERS_MAX, PageQueue::subscribers_max)
+    fn open(pages: Option<PageQueue>, sdk: &SdkConfig, var: &impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
+        let delivery = Delivery::with_sdk("event-handler", pages, sdk, var)?;
+        let page_subscribers_max = pages::subscribers_max(var)?;
+        Ok(Self { store: delivery.store().clone(), delivery, page_subscribers_max })
     }
 
-    /// Rule 1: the projection is written before the subscribers are read.
+    /// Folds and pushes the events that are due. Folding may take half of the time that is left, so that there is time to
+    /// push.
     pub(crate) async fn fold_and_push(
         &self,
         order_id: &OrderId,
-        events: Vec<LoggedEvent>,
+        due: &Due,
         deadline: Instant,
     ) -> Result<(), OrderError> {
-        let folded = self.fold(order_id, events).await?;
+        let now = Instant::now();
+        let fold_by = now + deadline.saturating_duration_since(now) / 2;
+        let folded = self.fold(order_id, due, fold_by).await?;
         self.fan_out(order_id, &folded, deadline).await?;
         Ok(())
     }

@@ -32,7 +32,8 @@ impl Orders {
         for _ in 0..limits::FOLD_TRIES_MAX {
             let stored = self.store.projections.get_stored(order_id).await.map_err(FoldError::Get)?;
             let before = stored.projection.version();
-            let owner = OwnerBefore::Known(stored.projection.owner().map(str::to_owned));
+            let owner = stored.projection.owner().map(str::to_owned);
+            let owner = OwnerBefore::Known { owner, version: before };
             let folded = self.fold_whole(order_id, before, owner).await?;
             let changed = folded.projection != stored.projection;
             if changed {
@@ -45,7 +46,7 @@ impl Orders {
             self.fan_out(order_id, &folded, deadline).await?;
             return Ok(Rebuilt { from: before, to: folded.projection.version(), changed });
         }
-        Err(FoldError::Outrun.into())
+        Err(FoldError::Conflict.into())
     }
 
     /// The fold of the log, and its events after a version unless they are too many for one update.

@@ -1,14 +1,19 @@
-//! The fan-out: from a page of subscribers that was handed over to pushed updates.
+//! The fan-out: from a page of subscribers on the page queue to pushed updates.
 //!
-//! Owns: that a page that was not pushed to comes again, and no other page with it.
-//! Must not know: how an order is folded, who handed the page over.
-//! Source: rule 4 of the guarantee; SQS messages as Lambda delivers them, and `ReportBatchItemFailures`.
+//! *Invariant:* a page that could not be read is reported and Lambda hands it over again; subscribers who could not be
+//! reached are a page of their own by then.
 
-use delivery::{Delivery, DeliveryError, Handover, ReadFoldedError, UnreadableHandover};
+use std::{collections::BTreeSet, time::Duration};
+
+use delivery::{Delivery, DeliveryError, ReadFoldedError};
+use domain::limits::{CONNECTION_LIFE_MAX, ROW_GRACE};
 use lambda_runtime::{LambdaEvent, service_fn};
 use push::deadline;
-use serde::{Deserialize, Serialize};
-use store::{SdkConfig, aws, subscriptions::ListError};
+use queues::{
+    PageOfSubscribers, PageQueue, UnreadablePage,
+    batch::{BatchItemFailure, BatchResponse, QueueBatch, QueueMessage},
+};
+use store::{CallError, SdkConfig, aws, now_ms};
 use telemetry::measure;
 use tokio::time::Instant;
 
@@ -18,65 +23,31 @@ pub struct FanOut {
     delivery: Delivery,
 }
 
-/// What Lambda hands over: messages of the queue of pages.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Batch {
-    /// The messages.
-    #[serde(rename = "Records")]
-    pub messages: Vec<PageMessage>,
-}
-
-/// A message of the queue of pages.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PageMessage {
-    /// Its id, by which a failure is reported.
-    pub message_id: String,
-    /// What it says.
-    pub body: String,
-}
-
-/// What Lambda is told of a batch: the messages that have to come again.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct BatchResponse {
-    /// One entry a failed message; none if all is well.
-    pub batch_item_failures: Vec<BatchItemFailure>,
-}
-
-/// A message that has to come again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct BatchItemFailure {
-    /// The message's id.
-    pub item_identifier: String,
-}
-
 /// Why a page was not pushed to.
 #[derive(Debug, thiserror::Error)]
 pub enum PageError {
-    /// The message is no page.
-    #[error("the message is no page")]
-    Unreadable(#[from] UnreadableHandover),
+    /// The message is of another kind.
+    #[error("the message is not a page")]
+    Unreadable(#[from] UnreadablePage),
     /// The update was not read.
     #[error("the update was not read")]
     NotRead(#[from] ReadFoldedError),
     /// The subscribers were not read.
     #[error("the subscribers were not read")]
-    NoSubscribers(#[from] ListError),
-    /// Subscribers that were read did not get it.
+    NoSubscribers(#[from] CallError),
+    /// Subscribers are left, and not on the queue.
     #[error("the update was not delivered")]
     NotDelivered(#[from] DeliveryError),
 }
 
-/// Serves the queue of pages until Lambda ends the process.
+/// Serves the page queue until Lambda ends the process.
 ///
 /// # Errors
 /// What is wrong with the environment, or with the Runtime API.
 pub async fn run(var: impl Fn(&str) -> Option<String>) -> Result<(), lambda_runtime::Error> {
     let fan_out = FanOut::from_vars(&var)?;
     let fan_out = &fan_out;
-    let serve = async |event: LambdaEvent<Batch>| {
+    let serve = async |event: LambdaEvent<QueueBatch>| {
         let deadline = deadline::from_epoch_ms(event.context.deadline);
         let response = Box::pin(fan_out.handle(event.payload, deadline)).await;
         measure::flush();
@@ -89,27 +60,27 @@ impl FanOut {
     /// Reads the environment.
     ///
     /// # Errors
-    /// The variable that is missing or wrong.
+    /// The variable that is missing or malformed.
     pub fn from_vars(var: &impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
         Self::with_sdk(&aws::sdk_config(var)?, var)
     }
 
-    /// Reads the environment, but for what `sdk` has.
+    /// Reads the environment, except for what `sdk` has.
     ///
     /// # Errors
-    /// The variable that is missing or wrong.
+    /// The variable that is missing or malformed.
     pub fn with_sdk(sdk: &SdkConfig, var: &impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
-        Ok(Self { delivery: Delivery::with_sdk("fan-out", sdk, var)? })
+        let pages = PageQueue::from_vars(sdk, var)?;
+        Ok(Self { delivery: Delivery::with_sdk("fan-out", Some(pages), sdk, var)? })
     }
 
-    /// Pushes to each page of a batch. A page that failed is reported and comes again, to those who have it already too:
-    /// a client drops versions that it has.
-    pub async fn handle(&self, batch: Batch, deadline: Instant) -> BatchResponse {
+    /// Pushes to each page of a batch. Subscribers who could not be reached go back to the queue as a page of their own.
+    pub async fn handle(&self, batch: QueueBatch, deadline: Instant) -> BatchResponse {
         let mut response = BatchResponse::default();
-        for PageMessage { message_id, body } in batch.messages {
+        for QueueMessage { message_id, body } in batch.messages {
             if let Err(error) = self.push_to_page(&body, deadline).await {
                 let reason = telemetry::reason(&error);
-                tracing::error!(message_id, reason, "the page has to come again");
+                tracing::error!(message_id, reason, "retrying the page");
                 response.batch_item_failures.push(BatchItemFailure { item_identifier: message_id });
             }
         }
@@ -117,10 +88,28 @@ impl FanOut {
     }
 
     async fn push_to_page(&self, message: &str, deadline: Instant) -> Result<(), PageError> {
-        let handover = Handover::parse(message)?;
-        let folded = self.delivery.read(&handover).await?;
-        let subscriptions = self.delivery.store().subscriptions.of_page(&handover.order_id, &handover.page).await?;
-        self.delivery.deliver(&handover.order_id, &folded, subscriptions, deadline).await?;
+        let page = PageOfSubscribers::parse(message)?;
+        let order_id = page.order_id.clone();
+        if is_over(&page, now_ms()) {
+            let (order_id, rounds) = (order_id.as_str(), page.rounds);
+            tracing::warn!(order_id, rounds, "a page is dropped: each of its connections has ended by now");
+            return Ok(());
+        }
+        let folded = self.delivery.read(&page).await?;
+        let mut subscribers = self.delivery.store().subscriptions.of_page(&order_id, &page.page).await?;
+        if let Some(left) = &page.left {
+            let left: BTreeSet<_> = left.iter().collect();
+            subscribers.readable.retain(|subscription| left.contains(&subscription.connection_id));
+        }
+        self.delivery.deliver(page, &folded, subscribers, deadline).await?;
         Ok(())
     }
+}
+
+/// Whether no connection can be alive that was there when the update was first pushed. Whoever connected since then has
+/// read the log.
+fn is_over(page: &PageOfSubscribers, now_ms: i64) -> bool {
+    let life = CONNECTION_LIFE_MAX.saturating_add(ROW_GRACE);
+    let age_ms = page.begun_at_ms.map_or(0, |begun_at_ms| now_ms.saturating_sub(begun_at_ms));
+    Duration::from_millis(u64::try_from(age_ms).unwrap_or_default()) > life
 }

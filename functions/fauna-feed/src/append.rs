@@ -8,8 +8,8 @@
 use std::{collections::BTreeMap, ops::AddAssign};
 
 use domain::{Event, EventRef, OrderId, Version, limits::FAUNA_ORDERS_IN_FLIGHT_MAX};
-use failures::Failure;
 use futures_util::{StreamExt, TryStreamExt, stream};
+use queues::Failure;
 use store::{Appended, event_log::AppendError, fauna_feed::Mark};
 
 use crate::{Feed, FeedError, document::Document};

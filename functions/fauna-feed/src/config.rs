@@ -5,7 +5,7 @@
 //! Source: `docs/fauna.md`, "Set-up".
 
 use domain::VariableError;
-use failures::FailureQueue;
+use queues::FailureQueue;
 use store::{EventLog, FaunaFeed, SdkConfig, TableName, aws};
 
 use crate::{Fauna, Feed, Names, Refused, Secret, secrets_manager::StoredSecret};

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use domain::limits::{FAUNA_LEASE, FAUNA_PART_DOCUMENTS_MAX, FAUNA_POLL_PAUSE};
-use failures::{Failure, FailureQueue, NotDone};
+use queues::{Failure, FailureQueue, QueueError};
 use serde_json::Value;
 use store::{
     EventLog, FaunaFeed,
@@ -97,7 +97,7 @@ pub enum FeedError {
     State(#[from] store::fauna_feed::FeedError),
     /// A document that is no event is on no queue.
     #[error("a document that is no event was not reported")]
-    NotReported(#[from] NotDone),
+    NotReported(#[from] QueueError),
 }
 
 impl From<store::CallError> for FeedError {
@@ -107,7 +107,7 @@ impl From<store::CallError> for FeedError {
 }
 
 impl Refused {
-    pub(crate) async fn take(&self, failure: Failure) -> Result<(), NotDone> {
+    pub(crate) async fn take(&self, failure: Failure) -> Result<(), QueueError> {
         match self {
             Self::Queue(queue) => queue.send(&failure).await,
             Self::Listed(listed) => {

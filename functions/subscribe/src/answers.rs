@@ -46,10 +46,12 @@ impl<'a> Answers<'a> {
         }
         match self.push.send(self.connection_id, &due, self.deadline).await {
             Outcome::Delivered => Ok(()),
-            Outcome::Gone => Err(AnswerError::Gone),
-            refused @ (Outcome::TooLarge | Outcome::Throttled | Outcome::Failed) => {
-                Err(AnswerError::NotAccepted(refused))
-            }
+            Outcome::Gone | Outcome::InvalidId => Err(AnswerError::Gone),
+            refused @ (Outcome::TooLarge
+            | Outcome::Throttled
+            | Outcome::Failed
+            | Outcome::Refused
+            | Outcome::Unattempted) => Err(AnswerError::NotAccepted(refused)),
         }
     }
 

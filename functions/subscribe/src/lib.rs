@@ -1,4 +1,4 @@
-//! What a browser says: `subscribe`, `unsubscribe`, `history`, `ping` and anything else.
+//! What a browser says: `subscribe`, `unsubscribe`, `history`, `heads`, `ping` and anything else.
 //!
 //! Owns: answering each message, each order of it for itself, so that the client knows where it stands; ending a
 //! connection whose token has expired.
@@ -7,6 +7,7 @@
 
 mod answers;
 mod caller;
+mod heads;
 mod order;
 
 use std::collections::BTreeSet;
@@ -16,7 +17,7 @@ use domain::{Anonymous, ConnectionId, OrderId, Redaction, VariableError, limits}
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream};
 use lambda_runtime::{LambdaEvent, service_fn};
 use protocol::{ErrorCode, ErrorMessage, Message, Request, RequestError, request::Wanted};
-use push::{ManagementEndpoint, NotClosed, Push, deadline};
+use push::{NotClosed, Push, deadline};
 use serde_json::{Value, json};
 use store::{CallError, SdkConfig, Store, aws};
 use tokio::time::Instant;
@@ -82,7 +83,7 @@ impl Subscribe {
     pub fn with_sdk(sdk: &SdkConfig, var: &impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
         Ok(Self {
             store: Store::from_vars(sdk, var)?,
-            push: Push::new(sdk, &ManagementEndpoint::from_vars(var)?),
+            push: Push::from_vars(sdk, var)?,
             redaction: Redaction::from_vars(var),
             anonymous: Anonymous::from_vars(var),
             subscriptions_max: subscriptions_max(var)?,
@@ -102,7 +103,7 @@ impl Subscribe {
         let caller = match Admission::of(&request.request_context, &self.anonymous)? {
             Admission::Admitted(caller) => caller,
             Admission::Refused(connection_id) => {
-                self.push.close(&connection_id).await?;
+                self.push.close(&connection_id, deadline).await?;
                 tracing::info!(connection_id = connection_id.as_str(), "closed: its token has expired, or it has none");
                 return Ok(json!({"statusCode": 200}));
             }
@@ -126,6 +127,7 @@ impl Subscribe {
             // API Gateway answers a ping itself; one without that route sends it here, by `$default`.
             Request::Ping => answers.send(&Message::Pong).await,
             Request::History(range) => self.history(caller, range, answers).await,
+            Request::Heads(asked) => self.heads(caller, asked, answers).await,
             Request::Subscribe(wanted) => {
                 let room = self.make_room(caller, &wanted).await;
                 let serve = |wanted| self.subscribe(caller, wanted, &room, answers).boxed();

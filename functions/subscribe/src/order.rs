@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use domain::{LoggedEvent, OrderId, Projection, Subscription, Version};
+use domain::{LoggedEvent, OrderId, Projection, Subscription, Version, limits::SUBSCRIBE_ATTEMPTS_MAX};
 use protocol::{
     Message, Update,
     request::{HistoryRange, Since, Wanted},
@@ -31,6 +31,8 @@ enum OrderError {
     NotRecorded(#[from] CallError),
     #[error("the projection was not read")]
     NoProjection(#[from] GetError),
+    #[error("the order changed during each of {SUBSCRIBE_ATTEMPTS_MAX} attempts to subscribe")]
+    Contended,
     #[error("the log was not read")]
     NoLog(#[from] ReadError),
     #[error(transparent)]
@@ -75,17 +77,7 @@ impl Subscribe {
 
     async fn try_subscribe(&self, caller: &Caller, wanted: Wanted, answers: &Answers<'_>) -> Result<(), OrderError> {
         let Wanted { order_id, since } = wanted;
-        // The row first, then the projection: a push that misses the row has written a projection that is seen here.
-        self.store
-            .subscriptions
-            .put(&Subscription {
-                order_id: order_id.clone(),
-                connection_id: caller.connection_id().clone(),
-                principal: caller.principal().clone(),
-                expires_at_s: caller.connection.expires_at_s(),
-            })
-            .await?;
-        let projection = self.shown(caller, &order_id).await?;
+        let projection = self.record_and_read(caller, &order_id).await?;
         let Some(since) = since else {
             let snapshot = Update::redacted(order_id, &[], &projection, &self.redaction);
             return Ok(answers.send(&Message::Update(snapshot)).await?);
@@ -110,16 +102,33 @@ impl Subscribe {
         Ok(at_since.first().is_some_and(|logged| logged.event.event_ref == event_ref))
     }
 
-    /// The order's projection as this caller may see it: that of an order without events, if the order is not its own.
-    /// So what is answered does not tell whether there is such an order.
+    /// Records the subscription and reads the projection as this caller may see it, in this order: a push that misses the
+    /// row has written a projection that is seen here. The row of an order that is not shown says so, and its connection is
+    /// not told that it lost the order.
+    async fn record_and_read(&self, caller: &Caller, order_id: &OrderId) -> Result<Projection, OrderError> {
+        let (connection_id, principal) = (caller.connection_id().clone(), caller.principal().clone());
+        let expires_at_s = caller.connection.expires_at_s();
+        let mut subscription = Subscription::new(order_id.clone(), connection_id, principal, expires_at_s);
+        for _ in 0..SUBSCRIBE_ATTEMPTS_MAX {
+            let written = self.store.subscriptions.put(&subscription).await?;
+            let projection = self.store.projections.get(order_id).await?;
+            if caller.is_shown(&projection) {
+                return Ok(projection);
+            }
+            let hidden_at = Some(projection.version());
+            if written.hidden_at == hidden_at || self.store.subscriptions.hide(&written, projection.version()).await? {
+                return Ok(caller.hidden(order_id));
+            }
+            // A push that met the row before it said so took it for one that was shown the order, and removed it.
+            subscription.hidden_at = hidden_at;
+        }
+        Err(OrderError::Contended)
+    }
+
+    /// The order's projection as this caller may see it.
     async fn shown(&self, caller: &Caller, order_id: &OrderId) -> Result<Projection, GetError> {
         let projection = self.store.projections.get(order_id).await?;
-        if projection.version() == Version::NONE || caller.principal().may_see(projection.owner()) {
-            return Ok(projection);
-        }
-        let (connection_id, order_id) = (caller.connection_id().as_str(), order_id.as_str());
-        tracing::info!(request_id = caller.request_id, connection_id, order_id, "not shown: another's order");
-        Ok(Projection::default())
+        Ok(if caller.is_shown(&projection) { projection } else { caller.hidden(order_id) })
     }
 
     async fn try_history(&self, caller: &Caller, range: HistoryRange, answers: &Answers<'_>) -> Result<(), OrderError> {
@@ -170,6 +179,19 @@ impl Subscribe {
     }
 }
 
+impl Caller {
+    fn is_shown(&self, projection: &Projection) -> bool {
+        projection.version() == Version::NONE || self.principal().may_see(projection.owner())
+    }
+
+    /// The projection of an order without events: what is answered does not tell whether there is such an order.
+    fn hidden(&self, order_id: &OrderId) -> Projection {
+        let (connection_id, order_id) = (self.connection_id().as_str(), order_id.as_str());
+        tracing::info!(request_id = self.request_id, connection_id, order_id, "not shown: another's order");
+        Projection::default()
+    }
+}
+
 struct Folded {
     projection: Projection,
     sent_from: Version,
@@ -194,8 +216,11 @@ async fn answered(
     match served {
         Ok(()) => Ok(()),
         Err(OrderError::NotAnswered(error)) => Err(error),
-        Err(error @ (OrderError::NotRecorded(_) | OrderError::NoProjection(_) | OrderError::NoLog(_))) => {
-            answers.send(&caller.failure(order_id, &error)).await
-        }
+        Err(
+            error @ (OrderError::NotRecorded(_)
+            | OrderError::NoProjection(_)
+            | OrderError::Contended
+            | OrderError::NoLog(_)),
+        ) => answers.send(&caller.failure(order_id, &error)).await,
     }
 }

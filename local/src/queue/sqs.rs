@@ -28,6 +28,9 @@ const SENT_MAX: usize = 10;
 /// Longest time that a message is hidden. Source: SQS, 12 hours.
 const HIDDEN_MAX_S: u64 = 43_200;
 
+/// Longest delay of a message. Source: SQS, 15 minutes.
+const DELAY_MAX_S: u64 = 900;
+
 /// Longest wait for a message. Source: SQS, 20 seconds.
 const WAIT_MAX_S: u64 = 20;
 
@@ -140,7 +143,15 @@ fn send(queues: &Queues, queue: &str, request: &Value) -> Result<Map<String, Val
         let message = format!("MessageBody must be from 1 to {MESSAGE_BYTES_MAX} bytes.");
         return Err(Refusal(StatusCode::BAD_REQUEST, "InvalidParameterValue", message));
     }
-    let Message { message_id, body, .. } = queues.send(queue, body)?;
+    let delay = match request.get("DelaySeconds") {
+        None => Some(0),
+        Some(delay) => delay.as_u64().filter(|delay| *delay <= DELAY_MAX_S),
+    };
+    let Some(delay) = delay else {
+        let message = format!("DelaySeconds must be from 0 to {DELAY_MAX_S} seconds.");
+        return Err(Refusal(StatusCode::BAD_REQUEST, "InvalidParameterValue", message));
+    };
+    let Message { message_id, body, .. } = queues.send_delayed(queue, body, Duration::from_secs(delay))?;
     let md5 = md5_of(&body);
     Ok(Map::from_iter([("MessageId".to_owned(), json!(message_id)), ("MD5OfMessageBody".to_owned(), json!(md5))]))
 }
@@ -279,6 +290,17 @@ mod tests {
             let request = json!({"QueueUrl": queue_url("q"), "MessageBody": "x".repeat(bytes)});
             assert_eq!(ask(&queues, "SendMessage", &request).await.0, status, "{bytes}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_delay_is_kept_up_to_a_quarter_of_an_hour() {
+        let queues = Arc::new(Queues::open(None, [("q".to_owned(), Queue::default())]).unwrap());
+        let send = |delay: Value| json!({"QueueUrl": queue_url("q"), "MessageBody": "x", "DelaySeconds": delay});
+        for (delay, status) in [(json!(1), 200), (json!(900), 200), (json!(901), 400), (json!(-1), 400)] {
+            assert_eq!(ask(&queues, "SendMessage", &send(delay.clone())).await.0, status, "{delay}");
+        }
+        let (_, received) = ask(&queues, "ReceiveMessage", &json!({"QueueUrl": queue_url("q")})).await;
+        assert_eq!((received, queues.messages("q").unwrap().len()), (json!({}), 2));
     }
 
     #[tokio::test]

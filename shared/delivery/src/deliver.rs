@@ -1,73 +1,137 @@
 //! Pushing one update to subscribers of an order, as far as they may see it.
 //!
-//! Owns: that each outcome leads to what rule 4 says, and that who may see the order no longer is told so once.
-//! Must not know: where the update comes from, whether these are all subscribers.
-//! Source: rule 4 of the guarantee; the decisions themselves are `domain::fan_out`.
+//! *Invariant:* each subscriber of the page ends in one of four ways: it has the update, it is forgotten, it is closed, or it
+//! is on the page queue. A push that fails never fails the change feed.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use domain::{
     ConnectionId, OrderId, Subscription,
-    fan_out::{self, Audience, Outcome},
+    fan_out::{self, Audience, Health, Outcome, Settlement},
+    limits::CLOSE_ROUND_MIN,
 };
 use futures_util::{StreamExt, stream};
 use protocol::{ErrorCode, ErrorMessage, Message, Update};
-use store::{Store, now_ms};
+use queues::{OwnerBefore, PageOfSubscribers, QueueError};
+use store::{Store, now_ms, subscriptions::Subscribers};
 use telemetry::{
     measure::{self, Count},
     trace::Segment,
 };
 use tokio::time::Instant;
 
-use crate::{Delivery, Folded, OwnerBefore, folded::owner_as_of};
+use crate::{Delivery, Folded, folded::owner_as_of};
 
-/// Why an update has to be pushed again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+/// Why subscribers of an order are left without an update, and nothing takes care of them.
+#[derive(Debug, thiserror::Error)]
 pub enum DeliveryError {
-    /// So many pushes failed that API Gateway seems to be the cause.
-    #[error("more pushes failed than may be settled by closing connections")]
-    General,
-    /// A connection that took no push could not be closed either.
-    #[error("{0} connections took no push and could not be closed")]
-    NotClosed(usize),
+    /// The page queue did not take them.
+    #[error("{subscribers} subscribers of order `{order_id}` could not be put on the page queue")]
+    NotHandedOver {
+        /// The order.
+        order_id: OrderId,
+        /// How many there are.
+        subscribers: usize,
+        /// What SQS says.
+        #[source]
+        source: QueueError,
+    },
+    /// They could not be reached, and whoever pushed has no page queue.
+    #[error("{subscribers} subscribers of order `{order_id}` could not be reached")]
+    NotReached {
+        /// The order.
+        order_id: OrderId,
+        /// How many there are.
+        subscribers: usize,
+    },
 }
 
-/// How many settlements are under way at once.
-const SETTLEMENTS_IN_FLIGHT_MAX: usize = 16;
+/// Connections that are settled at once: closed, forgotten, or unsubscribed.
+pub(crate) const SETTLEMENTS_IN_FLIGHT_MAX: usize = 16;
+
+/// Who is left after a round of pushes.
+#[derive(Debug, Default)]
+struct Remaining {
+    /// Subscribers to push to once more.
+    left: Vec<ConnectionId>,
+    /// Connections that could not be closed.
+    close: Vec<ConnectionId>,
+}
 
 impl Delivery {
-    /// Pushes to these subscribers, who were read after the projection was stored, as far as they may see the order.
+    /// Pushes to these subscribers of a page, who were read after the projection was stored, as far as they may see the
+    /// order. Those who could not be reached are put on the page queue.
     ///
     /// # Errors
-    /// [`DeliveryError`] if some of them have to get it again.
+    /// [`DeliveryError`] if some of them are left without the update.
     pub async fn deliver(
         &self,
-        order_id: &OrderId,
+        page: PageOfSubscribers,
         folded: &Folded,
-        subscriptions: Vec<Subscription>,
+        Subscribers { readable, broken }: Subscribers,
         deadline: Instant,
     ) -> Result<(), DeliveryError> {
-        let subscribers = subscriptions.len();
+        self.remove_broken(&broken).await;
+        let order_id = &page.order_id;
+        let subscribers = readable.len();
         let version = folded.projection.version().get();
-        if subscribers == 0 {
+        if subscribers == 0 && page.close.is_empty() {
             tracing::info!(order_id = order_id.as_str(), version, subscribers, "nobody to push to");
             return Ok(());
         }
-        let Audience { shown, lost, expired } = self.audience(order_id, folded, subscriptions).await;
-        let (shown, lost, expired) = (ids(shown), ids(lost), ids(expired));
+        let round = page.rounds.saturating_add(1);
+        let mut remaining = Remaining::default();
+        let Audience { shown, lost, expired } = self.audience(order_id, folded, readable).await;
         let pushed = shown.len();
         let update = Update::redacted(order_id.clone(), &folded.events, &folded.projection, &self.redaction);
-        let mut outcomes = self.push_to(shown, &Message::Update(update), deadline).await;
+        let outcomes = self.push_to(ids(shown), &Message::Update(update), deadline).await;
         self.follow(order_id, folded);
         count(&outcomes);
-        outcomes.extend(self.tell_lost(order_id, lost, deadline).await);
-        let settlement = fan_out::settle(outcomes);
-        let (gone, closed) = (settlement.forget.len(), settlement.close.len() + expired.len());
-        tracing::info!(order_id = order_id.as_str(), version, subscribers, pushed, gone, closed, "pushed");
-        self.close_all(&expired).await?;
-        self.forget_all(settlement.forget.into_iter().chain(expired)).await;
-        self.close_all(&settlement.close).await?;
-        if settlement.retry { Err(DeliveryError::General) } else { Ok(()) }
+        let Settlement { mut forget, mut close, left } = self.settle(outcomes, round, deadline).await;
+        remaining.left = left;
+        let untold = self.tell_lost(order_id, lost, &mut remaining, deadline).await;
+        close.extend(untold.chain(page.close.iter().cloned()));
+        let expired = ids(expired);
+        remaining.close = self.close_all(close.iter().chain(&expired), deadline).await;
+        let (gone, closed) = (forget.len(), (close.len() + expired.len()).saturating_sub(remaining.close.len()));
+        let open: BTreeSet<&ConnectionId> = remaining.close.iter().collect();
+        forget.extend(expired.into_iter().filter(|connection_id| !open.contains(connection_id)));
+        self.forget_all(forget).await;
+        let left = remaining.left.len() + remaining.close.len();
+        tracing::info!(order_id = order_id.as_str(), version, round, subscribers, pushed, gone, closed, left, "pushed");
+        self.hand_over(page, remaining).await
+    }
+
+    /// Settles outcomes. What is known of API Gateway decides about failures; a late round in which nothing is known of it
+    /// probes some of the connections first.
+    async fn settle(&self, outcomes: Vec<(ConnectionId, Outcome)>, round: u32, deadline: Instant) -> Settlement {
+        let is_failed = |outcome: &Outcome| matches!(outcome, Outcome::Throttled | Outcome::Failed);
+        let mut health = self.push.health();
+        if round >= CLOSE_ROUND_MIN && health != Health::Up {
+            let failed = outcomes.iter().filter(|(_, outcome)| is_failed(outcome));
+            let probed: Vec<ConnectionId> = failed.map(|(id, _)| id.clone()).collect();
+            health = self.push.probe(&probed, deadline).await;
+        }
+        fan_out::settle(outcomes, round, health)
+    }
+
+    /// Puts who is left on the page queue.
+    async fn hand_over(&self, page: PageOfSubscribers, remaining: Remaining) -> Result<(), DeliveryError> {
+        let Remaining { left, close } = remaining;
+        let subscribers = left.len() + close.len();
+        if subscribers == 0 {
+            return Ok(());
+        }
+        let order_id = page.order_id.clone();
+        let Some(pages) = &self.pages else { return Err(DeliveryError::NotReached { order_id, subscribers }) };
+        let rounds = page.rounds.saturating_add(1);
+        let next = PageOfSubscribers { rounds, left: Some(left), close, ..page };
+        let delay = fan_out::retry_delay(rounds, fastrand::f64());
+        pages.send(&[next], delay).await.map_err(|source| DeliveryError::NotHandedOver {
+            order_id,
+            subscribers,
+            source,
+        })
     }
 
     /// Says how long the update took, and tells its trace if it has one.
@@ -87,9 +151,9 @@ impl Delivery {
     async fn audience(&self, order_id: &OrderId, folded: &Folded, subscriptions: Vec<Subscription>) -> Audience {
         let after = folded.projection.owner();
         let before = match &folded.before {
-            OwnerBefore::Known(owner) => owner.clone(),
+            OwnerBefore::Known { owner, .. } => owner.clone(),
             OwnerBefore::AsOf(_) if subscriptions.iter().all(|each| each.principal.may_see(after)) => None,
-            // Read only for an event that comes again after it gave the order to another owner.
+            // Read only for an event that is delivered again after it gave the order to another owner.
             OwnerBefore::AsOf(version) => owner_as_of(self, order_id, *version).await.unwrap_or_else(|error| {
                 tracing::warn!(order_id = order_id.as_str(), %error, "who lost the order is not told");
                 None
@@ -110,36 +174,63 @@ impl Delivery {
         self.push.send_all(connection_ids, message.frames().into(), deadline).await
     }
 
-    /// Tells those who may see the order no longer, and ends their subscriptions.
+    /// Ends the subscriptions of those who may see the order no longer, and then tells them. Whose row is another one by now
+    /// has subscribed again and knows. The answer has the connections that could not be told: closing them makes their
+    /// clients ask again.
     async fn tell_lost(
         &self,
         order_id: &OrderId,
-        lost: Vec<ConnectionId>,
+        lost: Vec<Subscription>,
+        remaining: &mut Remaining,
         deadline: Instant,
-    ) -> Vec<(ConnectionId, Outcome)> {
+    ) -> impl Iterator<Item = ConnectionId> + use<> {
+        let mut ended = Vec::new();
+        for subscription in lost {
+            let connection_id = subscription.connection_id.clone();
+            match self.end(&subscription).await {
+                Ok(true) => ended.push(connection_id),
+                Ok(false) => {}
+                Err(error) => {
+                    let (order_id, reason) = (order_id.as_str(), telemetry::reason(&error));
+                    let connection_id = connection_id.as_str();
+                    tracing::warn!(order_id, connection_id, reason, "the subscription to a lost order stands");
+                    remaining.left.push(subscription.connection_id);
+                }
+            }
+        }
         let message = Message::Error(ErrorMessage {
             code: ErrorCode::Forbidden,
             message: "the order has another owner".to_owned(),
             request_id: String::new(),
             order_id: Some(order_id.clone()),
         });
-        let outcomes = self.push_to(lost, &message, deadline).await;
-        let Store { connections, subscriptions, .. } = &self.store;
-        for (connection_id, _) in outcomes.iter().filter(|(_, outcome)| *outcome == Outcome::Delivered) {
-            let ended = store::unsubscribe(connections, subscriptions, connection_id, order_id).await.is_ok();
-            tracing::info!(
-                order_id = order_id.as_str(),
-                connection_id = connection_id.as_str(),
-                ended,
-                "lost its order"
-            );
+        let outcomes = self.push_to(ended, &message, deadline).await;
+        for (connection_id, outcome) in &outcomes {
+            let (order_id, connection_id) = (order_id.as_str(), connection_id.as_str());
+            tracing::info!(order_id, connection_id, ?outcome, "told that it lost the order");
         }
-        outcomes
+        let is_told = |outcome: &Outcome| matches!(outcome, Outcome::Delivered | Outcome::Gone | Outcome::InvalidId);
+        outcomes.into_iter().filter(move |(_, outcome)| !is_told(outcome)).map(|(connection_id, _)| connection_id)
+    }
+
+    /// Ends a subscription, unless its row is another one by now.
+    async fn end(&self, subscription: &Subscription) -> Result<bool, store::CallError> {
+        let Subscription { order_id, connection_id, .. } = subscription;
+        let Store { connections, subscriptions, .. } = &self.store;
+        if !subscriptions.delete_row(subscription).await? {
+            return Ok(false);
+        }
+        // Room that is not freed is found again when the connection ends.
+        if let Err(error) = connections.free_room(connection_id, order_id).await {
+            let (order_id, connection_id) = (order_id.as_str(), connection_id.as_str());
+            tracing::warn!(order_id, connection_id, reason = telemetry::reason(&error), "room is not freed");
+        }
+        Ok(true)
     }
 
     /// A connection that cannot be forgotten is forgotten by the next push, which finds it gone again.
-    async fn forget_all(&self, connection_ids: impl Iterator<Item = ConnectionId>) {
-        let forgets = connection_ids.map(|connection_id| async move {
+    async fn forget_all(&self, connection_ids: Vec<ConnectionId>) {
+        let forgets = connection_ids.into_iter().map(|connection_id| async move {
             let Store { connections, subscriptions, .. } = &self.store;
             let forgotten = store::forget(connections, subscriptions, &connection_id).await.is_ok();
             tracing::info!(connection_id = connection_id.as_str(), forgotten, "gone");
@@ -147,21 +238,35 @@ impl Delivery {
         stream::iter(forgets).for_each_concurrent(SETTLEMENTS_IN_FLIGHT_MAX, |forget| forget).await;
     }
 
-    async fn close_all(&self, connection_ids: &[ConnectionId]) -> Result<(), DeliveryError> {
-        let closes = connection_ids.iter().map(|connection_id| self.push.close(connection_id));
-        let closes = stream::iter(closes).buffer_unordered(SETTLEMENTS_IN_FLIGHT_MAX);
-        let open = closes.filter(|closed| std::future::ready(closed.is_err())).count().await;
-        if open == 0 { Ok(()) } else { Err(DeliveryError::NotClosed(open)) }
+    /// Closes connections; the answer has those that are still open.
+    async fn close_all(
+        &self,
+        connection_ids: impl Iterator<Item = &ConnectionId>,
+        deadline: Instant,
+    ) -> Vec<ConnectionId> {
+        let closes = connection_ids.map(|connection_id| async move {
+            let closed = self.push.close(connection_id, deadline).await;
+            closed.is_err().then(|| connection_id.clone())
+        });
+        stream::iter(closes).buffer_unordered(SETTLEMENTS_IN_FLIGHT_MAX).filter_map(std::future::ready).collect().await
     }
 }
 
 /// Counts what became of an update's pushes.
 fn count(outcomes: &[(ConnectionId, Outcome)]) {
-    let of = |is_meant: fn(Outcome) -> bool| outcomes.iter().filter(|(_, outcome)| is_meant(*outcome)).count();
-    Count::UpdatesPushed.add(of(|outcome| outcome == Outcome::Delivered));
-    Count::ConnectionsGone.add(of(|outcome| outcome == Outcome::Gone));
-    let is_failed = |outcome| matches!(outcome, Outcome::TooLarge | Outcome::Throttled | Outcome::Failed);
-    Count::PushesFailed.add(of(is_failed));
+    let (mut delivered, mut gone, mut failed) = (0, 0, 0);
+    for (_, outcome) in outcomes {
+        match outcome {
+            Outcome::Delivered => delivered += 1,
+            Outcome::Gone | Outcome::InvalidId => gone += 1,
+            Outcome::TooLarge | Outcome::Throttled | Outcome::Failed | Outcome::Refused | Outcome::Unattempted => {
+                failed += 1;
+            }
+        }
+    }
+    Count::UpdatesPushed.add(delivered);
+    Count::ConnectionsGone.add(gone);
+    Count::PushesFailed.add(failed);
 }
 
 fn ids(subscriptions: Vec<Subscription>) -> Vec<ConnectionId> {

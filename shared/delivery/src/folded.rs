@@ -1,37 +1,25 @@
 //! A stored projection and the events to push with it.
-//!
-//! Owns: what an update is made of before it is redacted, and reading it again where only its versions are known.
-//! Must not know: subscribers, connections.
-//! Source: rule 3 of the guarantee: what is pushed runs to the projection that is stored.
 
 use domain::{LoggedEvent, OrderId, Projection, Version, limits};
+use queues::{OwnerBefore, PageOfSubscribers};
 use store::{event_log::ReadError, now_ms, projections::GetError};
 
-use crate::{Delivery, Handover};
+use crate::Delivery;
 
 /// A stored projection and the events to push with it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Folded {
     /// The projection, as it is stored.
     pub projection: Projection,
-    /// A run that ends at the projection's version; or none, if it would be too long.
+    /// A run that ends at the projection's version; empty if it would be too long.
     pub events: Vec<LoggedEvent>,
-    /// Whose order it was before.
+    /// Who owned the order before.
     pub before: OwnerBefore,
     /// The way until here: what was done, and when it ended, in milliseconds since 1970.
     pub steps: Vec<(&'static str, i64)>,
 }
 
-/// Whose order it was before the events that are pushed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OwnerBefore {
-    /// The owner of the projection that was stored.
-    Known(Option<String>),
-    /// The stored projection had some of the events already: it was the owner after the event of this version.
-    AsOf(Version),
-}
-
-/// Why what was handed over was not read again.
+/// Why an update of a page was not read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadFoldedError {
     /// The stored projection was not read.
@@ -40,33 +28,50 @@ pub enum ReadFoldedError {
     /// The events were not read.
     #[error("the log was not read")]
     Log(#[from] ReadError),
-    /// The stored projection is older than the one that was handed over: somebody took it away.
-    #[error("the stored projection has version {at}, and {due} was handed over")]
+    /// The stored projection is older than the one of the page: somebody took it away.
+    #[error("the stored projection has version {at}, and the page is for version {due}")]
     Behind {
         /// The version that is stored.
         at: Version,
-        /// The version that was stored when the page was handed over.
+        /// The version that was stored when the page was put on the queue.
         due: Version,
     },
 }
 
+impl Folded {
+    /// The message for these subscribers, who have not been pushed to.
+    #[must_use]
+    pub fn page(&self, order_id: &OrderId, page: domain::fan_out::Page) -> PageOfSubscribers {
+        PageOfSubscribers {
+            order_id: order_id.clone(),
+            first: self.events.first().map(|logged| logged.version),
+            version: self.projection.version(),
+            before: self.before.clone(),
+            page,
+            rounds: 0,
+            left: None,
+            close: Vec::new(),
+            begun_at_ms: Some(now_ms()),
+        }
+    }
+}
+
 impl Delivery {
-    /// The projection as it is stored, and the events from the first that was handed over up to it: later ones too, if
-    /// there are any.
+    /// The projection as it is stored, and the events from the page's first up to it: later ones too, if there are any.
     ///
     /// # Errors
     /// [`ReadFoldedError`] if one of them was not read.
-    pub async fn read(&self, handover: &Handover) -> Result<Folded, ReadFoldedError> {
+    pub async fn read(&self, page: &PageOfSubscribers) -> Result<Folded, ReadFoldedError> {
         let taken_at_ms = now_ms();
-        let projection = self.store.projections.get(&handover.order_id).await?;
-        let (at, due) = (projection.version(), handover.version);
+        let projection = self.store.projections.get(&page.order_id).await?;
+        let (at, due) = (projection.version(), page.version);
         if at < due {
             return Err(ReadFoldedError::Behind { at, due });
         }
-        let before = handover.before.clone();
+        let before = page.before.clone();
         let too_long = |first: &Version| *first < at && at > first.plus(limits::PUSHED_RUN_EVENTS_MAX - 1);
-        let events = match handover.first.filter(|first| !too_long(first)) {
-            Some(first) => self.store.event_log.range(&handover.order_id, first..=at).await?,
+        let events = match page.first.filter(|first| !too_long(first)) {
+            Some(first) => self.store.event_log.range(&page.order_id, first..=at).await?,
             None => Vec::new(),
         };
         let steps = vec![("change feed, fold and queue", taken_at_ms), ("read", now_ms())];

@@ -1,23 +1,23 @@
 //! From a folded projection to its subscribers, all of them or a page.
 //!
-//! Owns: what is pushed together, what a page that is handed over says, and that each outcome leads to what rule 4 says.
-//! Must not know: the change feed, folding, how a browser subscribed, how a page travels.
-//! Source: rules 3 and 4 of the guarantee; `docs/decisions/0009-many-subscribers-are-reached-in-pages.md`.
+//! [`Delivery::deliver`] is where every push of an update goes through. Where the update comes from and how a browser
+//! subscribed is not known here.
 
+mod broken;
 mod deliver;
 mod folded;
-mod handover;
 
 use std::sync::Arc;
 
 use domain::Redaction;
-use push::{ManagementEndpoint, Push};
+use push::Push;
+use queues::PageQueue;
 use store::{SdkConfig, Store};
 use telemetry::trace::Daemon;
 
 pub use deliver::DeliveryError;
-pub use folded::{Folded, OwnerBefore, ReadFoldedError};
-pub use handover::{Handover, UnreadableHandover};
+pub use folded::{Folded, ReadFoldedError};
+pub use queues::OwnerBefore;
 
 /// What reaching an order's subscribers takes.
 #[derive(Clone, Debug)]
@@ -25,25 +25,29 @@ pub struct Delivery {
     store: Store,
     push: Push,
     redaction: Redaction,
+    /// Where subscribers go who could not be reached; absent for a command, which says so instead.
+    pages: Option<PageQueue>,
     /// In whose name an update's trace is told.
     function: &'static str,
     daemon: Arc<Daemon>,
 }
 
 impl Delivery {
-    /// Reads the environment, but for what `sdk` has; `function` is who delivers.
+    /// Reads the environment, except for what `sdk` has; `function` names who delivers.
     ///
     /// # Errors
-    /// The variable that is missing or wrong.
+    /// The variable that is missing or malformed.
     pub fn with_sdk(
         function: &'static str,
+        pages: Option<PageQueue>,
         sdk: &SdkConfig,
         var: &impl Fn(&str) -> Option<String>,
     ) -> anyhow::Result<Self> {
         Ok(Self {
             store: Store::from_vars(sdk, var)?,
-            push: Push::new(sdk, &ManagementEndpoint::from_vars(var)?),
+            push: Push::from_vars(sdk, var)?,
             redaction: Redaction::from_vars(var),
+            pages,
             function,
             daemon: Arc::new(Daemon::from_vars(var)),
         })
@@ -53,5 +57,11 @@ impl Delivery {
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The page queue, for whoever has one.
+    #[must_use]
+    pub fn pages(&self) -> Option<&PageQueue> {
+        self.pages.as_ref()
     }
 }

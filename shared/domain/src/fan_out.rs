@@ -1,13 +1,13 @@
 //! The fan-out of one update: whom it goes to, and what to do with the connections that it did not reach.
 //!
-//! Owns: who gets an update, what a page of subscribers is, and the rule that tells a slow reader from an outage.
+//! Owns: who gets an update, what a page of subscribers is, the rule that tells a bad connection from an outage, and when
+//! the next round begins.
 //! Must not know: HTTP, retries, tables; it plans and does nothing.
 //! Source: rule 4 of the guarantee, `docs/decisions/0006-an-order-of-another-looks-like-no-order.md`, `docs/decisions/0003-closing-a-connection-is-safe.md`.
 
-use crate::{
-    ConnectionId, Subscription,
-    limits::{CLOSES_ANY_SHARE_MAX, CLOSES_SHARE_DIVISOR},
-};
+use std::time::Duration;
+
+use crate::{ConnectionId, Subscription, limits};
 
 /// What an order's subscriptions come to at one update. A subscription that is in none of the lists stays as it is: its
 /// principal may not see the order, and is not told that there is one.
@@ -48,69 +48,104 @@ pub struct Page {
     pub last: Option<ConnectionId>,
 }
 
-/// How a push to one connection ended, after all its tries.
+/// How a push to one connection ended, after all its attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// API Gateway took the message.
     Delivered,
     /// The connection is no more (410).
     Gone,
+    /// API Gateway refuses the connection's id itself (400): there is no such connection.
+    InvalidId,
     /// The message is over API Gateway's limit (413).
     TooLarge,
-    /// Too many calls, or the connection's buffer is full (429).
+    /// 429 in every attempt: the account's quota is used up, or the reader is too slow.
     Throttled,
-    /// No answer in time, a server error, or a refusal.
+    /// No answer in time, a server error or a broken connection.
     Failed,
+    /// API Gateway refuses the call (403, 404): configuration or credentials.
+    Refused,
+    /// Nothing was sent: the deadline came first, or API Gateway is known to be out.
+    Unattempted,
 }
 
-/// What is left to do after all tries of one update.
+/// What a process's recent calls say of API Gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Health {
+    /// Too few answers to say.
+    Unknown,
+    /// It accepts calls, and the account's quota is not used up.
+    Up,
+    /// It accepts calls, and the account's quota was used up within the last [`limits::HEALTH_WINDOW`].
+    Throttling,
+    /// It answers none of several connections.
+    Out,
+}
+
+/// What to do with the connections that an update did not reach. No connection is in two of the lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settlement {
     /// Connections that are no more: their rows are deleted.
     pub forget: Vec<ConnectionId>,
-    /// Connections to close, so that their clients reconnect and resume from the log.
+    /// Bad connections to close, so that their clients reconnect and resume from the log.
     pub close: Vec<ConnectionId>,
-    /// The failure is general: the batch has to come again.
-    pub retry: bool,
+    /// Connections to push to again, in the next round.
+    pub left: Vec<ConnectionId>,
 }
 
-/// Decides on a whole fan-out. A few failures are settled by closing those connections, which is safe since a client
-/// resumes from the log; more than a few are a general failure, and closing would only start a storm of reconnects.
+/// Decides on the outcomes of one round of an update, which is round 1 when it is pushed for the first time.
+///
+/// A connection is closed only if it is the cause: API Gateway is known to accept calls, and either others got the same
+/// update or this is at least round [`limits::CLOSE_ROUND_MIN`]. A connection that was throttled is closed only while the
+/// account is not throttled. At most a tenth of the connections (or three) are closed at once, so that a mistake is no
+/// storm of reconnects.
 #[must_use]
-pub fn settle(outcomes: Vec<(ConnectionId, Outcome)>) -> Settlement {
-    let few = CLOSES_ANY_SHARE_MAX.max(outcomes.len() / CLOSES_SHARE_DIVISOR);
+pub fn settle(outcomes: Vec<(ConnectionId, Outcome)>, round: u32, health: Health) -> Settlement {
+    let delivered = outcomes.iter().filter(|(_, outcome)| *outcome == Outcome::Delivered).count();
+    let closes_max = limits::CLOSES_ANY_SHARE_MAX.max(outcomes.len() / limits::CLOSES_SHARE_DIVISOR);
+    let is_late = round >= limits::CLOSE_ROUND_MIN;
     let mut settlement = Settlement::default();
     for (connection_id, outcome) in outcomes {
-        match outcome {
-            Outcome::Delivered => {}
-            Outcome::Gone => settlement.forget.push(connection_id),
-            Outcome::TooLarge | Outcome::Throttled | Outcome::Failed => settlement.close.push(connection_id),
+        let is_bad = match outcome {
+            Outcome::Delivered => continue,
+            Outcome::Gone | Outcome::InvalidId => {
+                settlement.forget.push(connection_id);
+                continue;
+            }
+            Outcome::TooLarge => true,
+            Outcome::Failed => matches!(health, Health::Up | Health::Throttling) && (is_late || delivered > 0),
+            Outcome::Throttled => {
+                health == Health::Up && (is_late || delivered >= limits::CLOSE_THROTTLED_DELIVERED_MIN)
+            }
+            Outcome::Refused | Outcome::Unattempted => false,
+        };
+        if is_bad && settlement.close.len() < closes_max {
+            settlement.close.push(connection_id);
+        } else {
+            settlement.left.push(connection_id);
         }
     }
-    if settlement.close.len() > few {
-        settlement.close.clear();
-        settlement.retry = true;
-    }
     settlement
+}
+
+/// How long after a round the next one begins; `random` is between 0 and 1. The bound doubles with each round up to
+/// [`limits::RETRY_DELAY_MAX`], and the jitter is full: what failed together is not retried together.
+#[must_use]
+pub fn retry_delay(round: u32, random: f64) -> Duration {
+    let doublings = round.saturating_sub(1).min(limits::RETRY_DOUBLINGS_MAX);
+    let longest = limits::RETRY_DELAY_FIRST.saturating_mul(1 << doublings).min(limits::RETRY_DELAY_MAX);
+    longest.mul_f64(random.clamp(0.0, 1.0))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn fan_out(delivered: usize, gone: usize, failed: usize) -> Settlement {
-        let outcomes = [(Outcome::Delivered, delivered), (Outcome::Gone, gone), (Outcome::Throttled, failed)];
-        let each = outcomes.into_iter().flat_map(|(outcome, count)| std::iter::repeat_n(outcome, count));
-        settle(each.enumerate().map(|(index, outcome)| (ConnectionId::new(index.to_string()), outcome)).collect())
-    }
-
     #[test]
     fn an_update_goes_to_those_who_may_see_the_order_after_it() {
-        let subscription = |id: &str, scope: &str, expires_at_s| Subscription {
-            order_id: crate::OrderId::new("o").unwrap(),
-            connection_id: ConnectionId::new(id),
-            principal: crate::Principal::with_scope(crate::PrincipalId::new(id).unwrap(), scope),
-            expires_at_s,
+        let subscription = |id: &str, scope: &str, expires_at_s| {
+            let principal = crate::Principal::with_scope(crate::PrincipalId::new(id).unwrap(), scope);
+            Subscription::new(crate::OrderId::new("o").unwrap(), ConnectionId::new(id), principal, expires_at_s)
         };
         let all = crate::principal::READ_ALL_SCOPE;
         let [old, new, other, support] =
@@ -121,20 +156,5 @@ mod tests {
             audience(everybody, Some("old"), Some("new"), 10),
             Audience { shown: vec![new, support], lost: vec![old], expired: vec![expired] }
         );
-    }
-
-    #[test]
-    fn a_few_failures_among_many_close_those_connections() {
-        let settlement = fan_out(97, 2, 3);
-        assert_eq!((settlement.forget.len(), settlement.close.len(), settlement.retry), (2, 3, false));
-        assert_eq!(fan_out(0, 0, 1).close.len(), 1);
-        assert_eq!(fan_out(900, 0, 100).close.len(), 100);
-    }
-
-    #[test]
-    fn a_general_failure_comes_again_and_closes_nobody() {
-        let settlement = fan_out(0, 1, 4);
-        assert_eq!((settlement.forget.len(), settlement.close.len(), settlement.retry), (1, 0, true));
-        assert!(fan_out(800, 0, 101).retry);
     }
 }

@@ -5,11 +5,14 @@
 //! Source: `docs/` and ARCHITECTURE.md of this repository; the fold is FaunaDB's `Reduce` over `Merge`.
 
 pub mod event;
+mod evidence;
 pub mod fan_out;
 pub mod fold;
 pub mod limits;
 pub mod order_id;
 pub mod origin;
+pub mod pace;
+pub mod post;
 pub mod principal;
 pub mod projection;
 pub mod redaction;
@@ -22,7 +25,7 @@ pub use origin::{Origin, TraceId};
 pub use principal::{Anonymous, Identity, Principal, PrincipalId};
 pub use projection::Projection;
 pub use redaction::{Redacted, Redaction};
-pub use subscription::{ConnectionId, Subscription};
+pub use subscription::{ConnectionId, RowId, Subscription};
 pub use variable::VariableError;
 
 /// A JSON object: field name to value. Numbers keep all their digits.

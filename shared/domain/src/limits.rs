@@ -56,6 +56,10 @@ pub const PROJECTIONS_REMEMBERED_MAX: usize = 512;
 /// Largest projection that is remembered, in bytes as it is stored.
 pub const PROJECTION_REMEMBERED_BYTES_MAX: usize = 16 * 1024;
 
+/// How long an order that fails for a reason that may pass is retried before it is dead-lettered. An outage of AWS is
+/// longer only once in years, and a replay of the failure queue repairs every order after that.
+pub const DEFERRED_FOR_MAX: Duration = Duration::from_secs(6 * 60 * 60);
+
 /// Orders of one batch that are folded and pushed at once.
 pub const FOLDS_IN_FLIGHT_MAX: usize = 32;
 
@@ -63,8 +67,72 @@ pub const FOLDS_IN_FLIGHT_MAX: usize = 32;
 /// without its events, and the clients resume from the log.
 pub const PUSHED_RUN_EVENTS_MAX: u64 = 1_000;
 
-/// Pushes that one function has in flight at once, over HTTP/1.1 connections that are kept.
+/// Calls that one process has in flight at once, over HTTP/1.1 connections that are kept; fewer if its share of the quota
+/// is small.
 pub const PUSHES_IN_FLIGHT_MAX: usize = 64;
+
+/// Fewest calls that a process may have in flight at once, so that a few connections that do not answer leave room.
+pub const PUSHES_IN_FLIGHT_MIN: usize = 8;
+
+/// Calls in flight for each 100 a second that a process may make. A call takes 20 ms or so, so 2 would do; the others are
+/// room for connections that do not answer.
+pub const PUSHES_IN_FLIGHT_PER_100: u32 = 7;
+
+/// Requests a second that API Gateway takes from an account in a region, `@connections` among them, unless the
+/// deployment says otherwise. Source: API Gateway quotas (10,000; 2,500 in some regions).
+pub const REQUESTS_PER_SECOND: u32 = 10_000;
+
+/// Processes of one function that push at the same time, unless the deployment says otherwise: as many as the queue of
+/// pages invokes.
+pub const PUSH_PROCESSES_MAX: u32 = 10;
+
+/// Of the account's quota, the percentage that the processes of one function use while nothing is throttled.
+pub const PACE_QUOTA_PERCENT: u32 = 90;
+
+/// Of its share of the quota a process may burst this part of a second's calls after a pause. Source: API Gateway's own
+/// burst is half of its rate.
+pub const PACE_BURST_SECONDS: f64 = 0.5;
+
+/// The burst of a process that was throttled lately: what a timer's coarseness costs.
+pub const PACE_SLOWED_BURST_SECONDS: f64 = 0.02;
+
+/// The lowest pace, as a part of the process's share of the quota: throttling never stops a process.
+pub const PACE_FLOOR_PART: f64 = 0.1;
+
+/// By how much of the process's share the pace rises in a second without throttling.
+pub const PACE_RISE_PART: f64 = 0.05;
+
+/// The pace is multiplied by at least this when the account is throttled, and by at most the second.
+pub const PACE_FALL_MIN: f64 = 0.5;
+/// See [`PACE_FALL_MIN`].
+pub const PACE_FALL_MAX: f64 = 0.85;
+
+/// How long answers count together for the pace.
+pub const PACE_WINDOW: Duration = Duration::from_secs(1);
+
+/// Connections that are throttled and then served within a window, from which on the cause is the account. A reader that
+/// is too slow stays throttled, and one that is only just too slow is one connection.
+pub const PACE_PASSED_MIN: usize = 3;
+
+/// Connections that are throttled within a window and make up most of its answers, from which on the pace falls as well.
+pub const PACE_THROTTLED_MIN: usize = 10;
+
+/// How long an answer counts for what is known of API Gateway: longer than an invocation pushes to a page.
+pub const HEALTH_WINDOW: Duration = Duration::from_secs(30);
+
+/// Connections in a row that API Gateway does not answer, from which on it counts as out.
+pub const OUT_CONNECTIONS_MIN: usize = 5;
+
+/// Connections of an update that are tried although API Gateway counts as out. If one is answered, the others follow.
+pub const OUT_TRIALS_MAX: usize = 3;
+
+/// Accepted calls from which on API Gateway counts as up although a connection was throttled.
+pub const UP_ACCEPTED_MIN: u32 = 5;
+
+/// Calls of one probe: as many as the evidence takes.
+pub const PROBES_MAX: usize = 5;
+
+const _: () = assert!(PROBES_MAX >= 5 && UP_ACCEPTED_MIN <= 5);
 
 /// Subscribers of an order that one invocation pushes to, unless the deployment says otherwise; more are handed over in
 /// pages of so many. A thousand pushes take about a second, which is short of every time-out and long beside a hop.
@@ -94,12 +162,35 @@ pub const PUSH_PAUSE_FIRST: Duration = Duration::from_millis(50);
 /// What an invocation keeps of its time for settling: closing connections, answering.
 pub const INVOCATION_RESERVE: Duration = Duration::from_secs(5);
 
-/// Failed pushes of one update that are settled by closing these connections, whatever their share: a close is safe
-/// (the client resumes from the log) and this many reconnects at once are no storm.
+/// Bad connections of one settlement that are closed, whatever their share: a close is safe (the client resumes from the
+/// log) and this many reconnects at once are no storm.
 pub const CLOSES_ANY_SHARE_MAX: usize = 3;
 
-/// Of the connections of one update, one in this many may be closed; more failures than that are a general failure.
+/// Of the connections of one settlement, one in this many may be closed.
 pub const CLOSES_SHARE_DIVISOR: usize = 10;
+
+/// The first round in which a connection is closed although nobody else got the same update: the evidence is a probe's
+/// then, and an outage of a moment is over.
+pub const CLOSE_ROUND_MIN: u32 = 3;
+
+/// Connections that got an update, from which on one that was throttled in all its attempts is closed in any round. That
+/// so many are served at once while the account is throttled is out of the question.
+pub const CLOSE_THROTTLED_DELIVERED_MIN: usize = 20;
+
+/// Longest delay before the second round of an update's pushes, doubled for each further one; the jitter is full.
+pub const RETRY_DELAY_FIRST: Duration = Duration::from_secs(2);
+
+/// Longest delay before any round.
+pub const RETRY_DELAY_MAX: Duration = Duration::from_secs(2 * 60);
+
+/// Doublings after which the delay is [`RETRY_DELAY_MAX`].
+pub const RETRY_DOUBLINGS_MAX: u32 = 6;
+
+/// Longest delay that the queue takes. Source: SQS, `DelaySeconds` (15 minutes).
+pub const QUEUE_DELAY_MAX: Duration = Duration::from_secs(15 * 60);
+
+const _: () = assert!(RETRY_DELAY_MAX.as_secs() <= QUEUE_DELAY_MAX.as_secs());
+const _: () = assert!(RETRY_DELAY_FIRST.as_secs() << RETRY_DOUBLINGS_MAX >= RETRY_DELAY_MAX.as_secs());
 
 /// Longest life of a WebSocket connection. Source: API Gateway quotas (2 hours).
 pub const CONNECTION_LIFE_MAX: Duration = Duration::from_secs(2 * 60 * 60);
@@ -110,12 +201,37 @@ pub const ROW_GRACE: Duration = Duration::from_secs(10 * 60);
 /// Keys in one `BatchWriteItem`. Source: DynamoDB quotas (25).
 pub const BATCH_WRITE_KEYS_MAX: usize = 25;
 
+/// Attempts to subscribe to an order of another that changes meanwhile: each needs one more event of the order between two
+/// calls.
+pub const SUBSCRIBE_ATTEMPTS_MAX: u32 = 4;
+
+/// Keys in one `BatchGetItem`. Source: DynamoDB quotas (100).
+pub const BATCH_GET_KEYS_MAX: usize = 100;
+
+const _: () = assert!(ORDERS_PER_MESSAGE_MAX <= BATCH_GET_KEYS_MAX, "the orders of a message are read in one call");
+
+/// Attempts of a `BatchGetItem` that leaves keys unprocessed, before the caller is told. One call reads 16 MB, and 100
+/// items of 400 KB are 40 MB: three calls without any throttling.
+pub const BATCH_GET_ATTEMPTS_MAX: u32 = 8;
+
+/// Longest pause before the second attempt of a `BatchGetItem`, doubled for each further one; the jitter is full. All of
+/// them together take at most 6.4 seconds.
+pub const BATCH_GET_PAUSE_FIRST: Duration = Duration::from_millis(50);
+
 /// Tries to take room for a connection's subscriptions, when its other messages change what it has meanwhile: as many as
 /// messages are worked on at once, and some.
 pub const ROOM_TRIES_MAX: u32 = 16;
 
-/// Rounds of a `BatchWriteItem` that leaves keys unprocessed, before the caller is told.
-pub const BATCH_WRITE_TRIES_MAX: u32 = 8;
+/// Attempts of a `BatchWriteItem` that leaves keys unprocessed, before the caller gets an error: with the pauses between them
+/// at most 4 s.
+pub const BATCH_WRITE_ATTEMPTS_MAX: u32 = 8;
+
+/// Longest pause after the first attempt of a `BatchWriteItem`, doubled for each further one; the jitter is full.
+/// Source: DynamoDB asks for exponential backoff where keys are left unprocessed.
+pub const BATCH_WRITE_PAUSE_FIRST: Duration = Duration::from_millis(50);
+
+/// Longest pause between two attempts of a `BatchWriteItem`.
+pub const BATCH_WRITE_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// Documents in one page of FaunaDB, read with their contents: at 1 KB each a quarter of a megabyte.
 pub const FAUNA_PAGE_DOCUMENTS_MAX: usize = 250;

@@ -7,7 +7,7 @@
 use crate::{Fields, LoggedEvent, Version, fold};
 
 /// The field that names an order's owner.
-const OWNER_FIELD: &str = "userId";
+pub const OWNER_FIELD: &str = "userId";
 
 /// The fold of the log's events 1 to `version`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

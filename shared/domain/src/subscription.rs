@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::{Identity, OrderId, Principal, limits};
+use crate::{Identity, OrderId, Principal, Version, limits};
 
 /// API Gateway's id of a WebSocket connection.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,6 +32,24 @@ impl fmt::Display for ConnectionId {
     }
 }
 
+/// Which write of a subscription's row it is; each write has an id of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RowId(String);
+
+impl RowId {
+    /// Takes the id as it is stored.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// That a connection is to get an order's updates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
@@ -43,6 +61,18 @@ pub struct Subscription {
     pub principal: Principal,
     /// From when on nothing is pushed and the row may be removed, in seconds since 1970.
     pub expires_at_s: i64,
+    /// Which write of the row it is; absent before it is stored, and from a row that another release wrote.
+    pub row: Option<RowId>,
+    /// The order's version when it was answered as an order without events, since it was another's.
+    pub hidden_at: Option<Version>,
+}
+
+impl Subscription {
+    /// A subscription that is not stored yet.
+    #[must_use]
+    pub fn new(order_id: OrderId, connection_id: ConnectionId, principal: Principal, expires_at_s: i64) -> Self {
+        Self { order_id, connection_id, principal, expires_at_s, row: None, hidden_at: None }
+    }
 }
 
 /// When the rows of a connection end, in seconds since 1970: with its token, at the latest after the longest life of a

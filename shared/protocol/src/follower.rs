@@ -121,6 +121,11 @@ impl Follower {
         self.answered(Step::Advanced(fresh))
     }
 
+    /// An update up to this version is known to exist and does not come.
+    pub fn missed(&mut self, version: Version) {
+        self.seen = self.seen.max(version);
+    }
+
     fn answered(&mut self, step: Step) -> Step {
         self.awaits_answer = false;
         step
@@ -204,6 +209,20 @@ mod tests {
         assert_eq!(follower.accept(&update(6, 8)), advanced(6, 8));
         assert!(follower.must_resume(), "version 9 was seen and has not come");
         assert_eq!(follower.accept(&Update { events: vec![], ..update(9, 9) }), Step::Gap);
+    }
+
+    #[test]
+    fn an_update_that_is_known_to_be_lost_is_a_gap_if_it_is_news() {
+        let mut follower = Follower::default();
+        follower.accept(&update(6, 5));
+        follower.missed(Version::new(5));
+        assert!(!follower.must_resume());
+        follower.missed(Version::new(7));
+        assert!(follower.must_resume());
+        follower.ask(&OrderId::new("o").unwrap());
+        assert!(!follower.must_resume());
+        assert_eq!(follower.accept(&update(6, 7)), advanced(6, 7));
+        assert!(!follower.must_resume());
     }
 
     #[test]

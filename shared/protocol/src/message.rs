@@ -9,6 +9,8 @@ pub(crate) mod write;
 
 pub use read::UnreadableMessage;
 
+use std::collections::BTreeMap;
+
 use domain::{EventRef, LoggedEvent, OrderId, Projection, Redacted, Redaction, Version};
 
 use crate::error::ErrorMessage;
@@ -22,6 +24,9 @@ pub enum Message {
     History(Update),
     /// No more updates of this order.
     Unsubscribed(OrderId),
+    /// The head of each order that was asked about and that the browser is not level with: the version as it may see the
+    /// order.
+    Heads(BTreeMap<OrderId, Version>),
     /// The answer to a ping.
     Pong,
     /// The message that is answered was not served.
@@ -85,7 +90,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{error::ErrorCode, parts::Assembler};
+    use crate::{
+        error::ErrorCode,
+        parts::{Assembled, Assembler},
+    };
 
     fn redacted(value: &serde_json::Value) -> Redacted {
         Redaction::default().apply(value.as_object().unwrap())
@@ -113,7 +121,11 @@ mod tests {
         for frame in frames {
             assert!(frame.len() <= MESSAGE_BYTES_MAX, "{} bytes", frame.len());
         }
-        let whole = frames.iter().filter_map(|frame| assembler.accept(frame).unwrap());
+        let whole = frames.iter().filter_map(|frame| match assembler.accept(frame) {
+            Assembled::Whole(text) => Some(text),
+            Assembled::Incomplete => None,
+            Assembled::Lost(lost) => panic!("{lost:?}"),
+        });
         whole.map(|text| Message::read(&text).unwrap()).collect()
     }
 
@@ -131,7 +143,9 @@ mod tests {
             Message::Update(update(7, 7, 2, 2)),
             Message::Update(Update { events: vec![], reset: true, ..update(7, 7, 2, 2) }),
             Message::History(update(1, 2, 2, 2)),
-            Message::Unsubscribed(order_id),
+            Message::Unsubscribed(order_id.clone()),
+            Message::Heads(BTreeMap::from([(order_id, Version::new(9))])),
+            Message::Heads(BTreeMap::new()),
             Message::Pong,
             Message::Error(error),
             Message::Error(about_one),
@@ -160,6 +174,26 @@ mod tests {
     fn an_event_of_300_kb_and_a_projection_of_390_kb_arrive_whole() {
         let sent = Message::Update(update(7, 7, 300_000, 390_000));
         assert_eq!(receive(&sent.frames()), [sent]);
+    }
+
+    #[test]
+    fn each_part_names_the_version_of_its_own_message() {
+        let frames = Message::Update(update(1, 3, 200_000, 100)).frames();
+        let version = |frame: &String| serde_json::from_str::<serde_json::Value>(frame).unwrap()["version"].as_u64();
+        let versions: Vec<u64> = frames.iter().filter_map(version).collect();
+        assert_eq!(versions.len(), frames.len());
+        assert!(versions.is_sorted(), "{versions:?}");
+        assert_eq!(versions.iter().collect::<std::collections::BTreeSet<_>>().len(), 3, "{versions:?}");
+    }
+
+    #[test]
+    fn heads_of_a_hundred_of_the_longest_ids_fit_a_frame() {
+        let order_id =
+            |n: usize| OrderId::new(format!("{n:03}{}", "\"".repeat(domain::limits::ORDER_ID_BYTES_MAX - 3)));
+        let heads = (0..domain::limits::ORDERS_PER_MESSAGE_MAX)
+            .map(|n| (order_id(n).unwrap(), Version::new(u64::MAX)))
+            .collect::<BTreeMap<_, _>>();
+        assert_eq!(receive(&Message::Heads(heads.clone()).frames()), [Message::Heads(heads)]);
     }
 
     proptest! {

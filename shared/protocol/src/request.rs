@@ -17,8 +17,28 @@ pub enum Request {
     Unsubscribe(Vec<Result<OrderId, RequestError>>),
     /// Send a part of an order's log.
     History(HistoryRange),
+    /// Say which of these orders the browser is not level with.
+    Heads(Vec<Result<Known, BadHead>>),
     /// Answer, so that the connection is not idle.
     Ping,
+}
+
+/// An order, and the version up to which a browser has its events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The order.
+    pub order_id: OrderId,
+    /// The last version that the browser has.
+    pub version: Version,
+}
+
+/// An entry of `heads` that is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadHead {
+    /// The order, if its id can be one.
+    pub order_id: Option<OrderId>,
+    /// What is wrong.
+    pub error: RequestError,
 }
 
 /// An order to subscribe to.
@@ -44,6 +64,13 @@ pub struct Since {
 pub fn subscribe(wanted: &[Wanted]) -> String {
     let orders: Vec<Value> = wanted.iter().map(Wanted::json).collect();
     json!({"action": "subscribe", "orders": orders}).to_string()
+}
+
+/// The message that asks which of these orders the browser is not level with.
+#[must_use]
+pub fn heads(known: &[Known]) -> String {
+    let versions: Fields = known.iter().map(|known| (known.order_id.to_string(), known.version.get().into())).collect();
+    json!({"action": "heads", "orders": versions}).to_string()
 }
 
 impl Wanted {
@@ -80,10 +107,10 @@ pub enum RequestError {
     #[error("the message must be a JSON object")]
     NotAnObject,
     /// There is no `action`, or it is no string.
-    #[error("the message needs an \"action\": subscribe, unsubscribe, history or ping")]
+    #[error("the message needs an \"action\": subscribe, unsubscribe, history, heads or ping")]
     NoAction,
     /// The `action` is none of ours.
-    #[error("the \"action\" is unknown: it must be subscribe, unsubscribe, history or ping")]
+    #[error("the \"action\" is unknown: it must be subscribe, unsubscribe, history, heads or ping")]
     UnknownAction,
     /// There is neither `orderId` nor `orders`.
     #[error("the message needs an \"orderId\" or \"orders\"")]
@@ -109,6 +136,12 @@ pub enum RequestError {
     /// `ref` is no ref, or stands without `since`.
     #[error("\"ref\" must be the decimal digits of a 64-bit number in a string, beside \"since\"")]
     Ref,
+    /// `orders` of `heads` is no object of 1 to 100 entries.
+    #[error("\"orders\" must be an object that names 1 to {ORDERS_PER_MESSAGE_MAX} orders, each with its version")]
+    Heads,
+    /// The version of an order in `heads` is none.
+    #[error("each of \"orders\" must be a version: a whole number from 0")]
+    Head,
     /// `from` or `to` is no version, or they are the wrong way round.
     #[error("\"from\" and \"to\" must be versions, with 1 <= from <= to")]
     Range,
@@ -136,6 +169,7 @@ impl Request {
                 Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => Err(RequestError::OrdersEntry),
             })?)),
             Some("history") => history(&fields).map(Self::History),
+            Some("heads") => known(&fields).map(Self::Heads),
             Some("ping") => Ok(Self::Ping),
             Some(_) => Err(RequestError::UnknownAction),
             None => Err(RequestError::NoAction),
@@ -180,6 +214,22 @@ fn history(fields: &Fields) -> Result<HistoryRange, RequestError> {
         return Err(RequestError::Range);
     }
     Ok(HistoryRange { order_id, from, to })
+}
+
+fn known(fields: &Fields) -> Result<Vec<Result<Known, BadHead>>, RequestError> {
+    let orders = fields.get("orders").and_then(Value::as_object).ok_or(RequestError::Heads)?;
+    if !(1..=ORDERS_PER_MESSAGE_MAX).contains(&orders.len()) {
+        return Err(RequestError::Heads);
+    }
+    let read = |(name, value): (&String, &Value)| {
+        let bad = |order_id, error| BadHead { order_id, error };
+        let order_id = OrderId::new(name.as_str()).map_err(|invalid| bad(None, RequestError::OrderId(invalid)))?;
+        match version(value) {
+            Some(version) => Ok(Known { order_id, version }),
+            None => Err(bad(Some(order_id), RequestError::Head)),
+        }
+    };
+    Ok(orders.iter().map(read).collect())
 }
 
 fn order_id(value: Option<&Value>) -> Result<OrderId, RequestError> {
@@ -251,6 +301,38 @@ mod tests {
         for bounds in [r#""from":0,"to":7"#, r#""from":3,"to":2"#, r#""from":1"#, r#""from":"1","to":2"#] {
             let text = format!(r#"{{"action":"history","orderId":"a",{bounds}}}"#);
             assert_eq!(Request::parse(&text), Err(RequestError::Range), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_client_asks_about_heads_is_what_the_gateway_reads() {
+        let known = ["a\"é", "b"].map(|id| Known { order_id: order(id), version: Version::new(u64::MAX) });
+        assert_eq!(Request::parse(&heads(&known)), Ok(Request::Heads(known.map(Ok).to_vec())));
+    }
+
+    #[test]
+    fn a_bad_entry_of_heads_is_named_if_it_can_be_and_spoils_no_other() {
+        let text = r#"{"action":"heads","orders":{"":1,"a":1,"b":-1,"c":"7","d":1.5}}"#;
+        let Ok(Request::Heads(read)) = Request::parse(text) else { panic!("no heads") };
+        let bad = |id: &str| Err(BadHead { order_id: Some(order(id)), error: RequestError::Head });
+        let nameless = BadHead { order_id: None, error: RequestError::OrderId(InvalidOrderId::Empty) };
+        let good = Known { order_id: order("a"), version: Version::FIRST };
+        assert_eq!(read, [Err(nameless), Ok(good), bad("b"), bad("c"), bad("d")]);
+    }
+
+    #[test]
+    fn heads_names_1_to_100_orders() {
+        let orders = |count: usize| (0..count).map(|n| format!(r#""{n}":1"#)).collect::<Vec<_>>().join(",");
+        let parse = |count| Request::parse(&format!(r#"{{"action":"heads","orders":{{{}}}}}"#, orders(count)));
+        assert_eq!(parse(0), Err(RequestError::Heads));
+        assert!(matches!(parse(100), Ok(Request::Heads(known)) if known.len() == 100));
+        assert_eq!(parse(101), Err(RequestError::Heads));
+        for orders in ["", r#","orders":["a"]"#, r#","orderId":"a""#, r#","orders":7"#] {
+            assert_eq!(
+                Request::parse(&format!(r#"{{"action":"heads"{orders}}}"#)),
+                Err(RequestError::Heads),
+                "{orders}"
+            );
         }
     }
 

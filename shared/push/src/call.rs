@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::body::SdkBody;
 use aws_types::SdkConfig;
-use domain::{ConnectionId, limits};
+use domain::{ConnectionId, limits, post::Answer};
 use http_body_util::{BodyExt, Limited};
 use tokio::time::timeout;
 
@@ -27,27 +27,23 @@ use crate::{
 /// What a frame is, to API Gateway; the SDKs say so.
 const CONTENT_TYPE: &str = "application/octet-stream";
 
-/// How one call ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Attempt {
-    Accepted,
-    Gone,
-    TooLarge,
-    Throttled,
-    /// A server error or a broken connection: it can pass.
-    Unanswered,
-    /// No answer in time: it can pass.
-    Silent,
-    /// API Gateway does not want this call: trying again does not help.
-    Refused,
-}
-
 /// The way to an endpoint.
 #[derive(Debug)]
 pub(crate) struct Caller {
     connector: Option<SharedHttpConnector>,
     endpoint: ManagementEndpoint,
     signer: Signer,
+}
+
+/// What is asked of a connection's place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Request<'a> {
+    /// Send this to the browser.
+    Post(&'a Frame),
+    /// Close the connection.
+    Delete,
+    /// Say whether there is such a connection.
+    Get,
 }
 
 /// Why there is no answer.
@@ -70,25 +66,22 @@ impl Caller {
         Self { connector: connector::of(sdk), endpoint: endpoint.clone(), signer: Signer::new(sdk) }
     }
 
-    pub(crate) async fn post(&self, connection_id: &ConnectionId, frame: &Frame) -> Attempt {
-        self.attempt("POST", connection_id, Some(frame)).await
-    }
-
-    pub(crate) async fn delete(&self, connection_id: &ConnectionId) -> Attempt {
-        self.attempt("DELETE", connection_id, None).await
-    }
-
-    async fn attempt(&self, method: &'static str, connection_id: &ConnectionId, frame: Option<&Frame>) -> Attempt {
+    pub(crate) async fn attempt(&self, request: Request<'_>, connection_id: &ConnectionId) -> Answer {
+        let (method, frame) = match request {
+            Request::Post(frame) => ("POST", Some(frame)),
+            Request::Delete => ("DELETE", None),
+            Request::Get => ("GET", None),
+        };
         let answer = timeout(limits::PUSH_TIME_OUT, self.call(method, connection_id, frame)).await;
         let (attempt, status, reason) = match answer.map_err(NoAnswer::from).flatten() {
             Ok(answer) => {
-                let status = answer.status().as_u16();
-                (classified(status), Some(status), error_type(&answer))
+                let (status, reason) = (answer.status().as_u16(), error_type(&answer));
+                (classified(status, &reason), Some(status), reason)
             }
-            Err(error @ NoAnswer::Late(_)) => (Attempt::Silent, None, error.to_string()),
-            Err(error) => (Attempt::Unanswered, None, error.to_string()),
+            Err(error @ NoAnswer::Late(_)) => (Answer::Silent, None, error.to_string()),
+            Err(error) => (Answer::Unanswered, None, error.to_string()),
         };
-        if attempt == Attempt::Accepted {
+        if attempt == Answer::Accepted {
             return attempt;
         }
         tracing::info!(method, connection_id = connection_id.as_str(), status, reason, ?attempt, "not accepted");
@@ -142,14 +135,17 @@ impl Caller {
     }
 }
 
-fn classified(status: u16) -> Attempt {
-    match status {
-        200..300 => Attempt::Accepted,
-        410 => Attempt::Gone,
-        413 => Attempt::TooLarge,
-        429 => Attempt::Throttled,
-        500.. => Attempt::Unanswered,
-        _ => Attempt::Refused,
+/// A 400 says that there is no such connection only if it is API Gateway's own: whoever stands in between may refuse
+/// every call.
+fn classified(status: u16, error_type: &str) -> Answer {
+    match (status, error_type) {
+        (200..300, _) => Answer::Accepted,
+        (400, "BadRequestException") => Answer::InvalidId,
+        (410, _) => Answer::Gone,
+        (413, _) => Answer::TooLarge,
+        (429, _) => Answer::Throttled,
+        (500.., _) => Answer::Unanswered,
+        _ => Answer::Refused,
     }
 }
 

@@ -1,8 +1,8 @@
-//! `@connections`: sending to browsers that are connected.
+//! `@connections`: sending to browsers that are connected, at the pace that API Gateway takes.
 //!
-//! Owns: one push, its retries and its time-outs, many pushes with a bound, closing a connection; each outcome has a name.
-//! Must not know: what is sent, who subscribes, what an outcome leads to.
-//! Source: API Gateway's management API: 410 is gone, 429 is throttled or a slow reader, a POST may hang.
+//! [`Push`] sends one update to one or many connections, closes connections and probes API Gateway. Each post ends with a
+//! named [`Outcome`]; what follows from it is decided in `domain::fan_out`. All calls of a process share one
+//! [`domain::pace::Pace`], which also knows whether API Gateway is up.
 
 mod call;
 mod connector;
@@ -11,23 +11,45 @@ pub mod endpoint;
 mod frame;
 mod signer;
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use aws_types::SdkConfig;
-use call::{Attempt, Caller};
-use domain::{ConnectionId, fan_out::Outcome, limits};
+use call::{Caller, Request};
+use domain::{
+    ConnectionId, VariableError,
+    fan_out::{Health, Outcome},
+    limits,
+    pace::{Call, Pace, Quota},
+    post::{Next, Post},
+};
 use frame::Frame;
 use futures_util::{StreamExt, stream};
 use telemetry::measure::Count;
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::{Instant, sleep, timeout_at},
+};
 
 pub use endpoint::{ManagementEndpoint, MissingEndpoint};
 
 /// The way to every connection of one API stage.
 #[derive(Clone, Debug)]
 pub struct Push {
-    caller: Arc<Caller>,
-    in_flight: Arc<Semaphore>,
+    shared: Arc<Shared>,
+}
+
+/// What all calls of a process share.
+#[derive(Debug)]
+struct Shared {
+    caller: Caller,
+    in_flight_max: usize,
+    in_flight: Semaphore,
+    pace: Mutex<Pace>,
+    /// When the pace's clock began.
+    started: Instant,
 }
 
 /// A connection that could not be closed.
@@ -35,90 +57,183 @@ pub struct Push {
 #[error("the connection {0} could not be closed")]
 pub struct NotClosed(ConnectionId);
 
+/// A variable that is missing or malformed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PushVariableError {
+    /// No variable holds the address.
+    #[error(transparent)]
+    Endpoint(#[from] MissingEndpoint),
+    /// The quota is no number.
+    #[error(transparent)]
+    Quota(#[from] VariableError),
+}
+
 impl Push {
-    /// A client of this endpoint, with the region, credentials and HTTP client of `sdk`. Time-outs and retries are this
-    /// crate's.
-    #[must_use]
-    pub fn new(sdk: &SdkConfig, endpoint: &ManagementEndpoint) -> Self {
-        let in_flight = Arc::new(Semaphore::new(limits::PUSHES_IN_FLIGHT_MAX));
-        Self { caller: Arc::new(Caller::new(sdk, endpoint)), in_flight }
+    /// A client of the endpoint and with the quota that the environment names, with the region, credentials and HTTP client
+    /// of `sdk`. Timeouts and retries are this crate's.
+    ///
+    /// # Errors
+    /// [`PushVariableError`] if a variable is missing or malformed.
+    pub fn from_vars(sdk: &SdkConfig, var: impl Fn(&str) -> Option<String>) -> Result<Self, PushVariableError> {
+        let endpoint = ManagementEndpoint::from_vars(&var)?;
+        let quota = Quota::from_vars(&var)?;
+        let in_flight_max = quota.in_flight_max();
+        let shared = Shared {
+            caller: Caller::new(sdk, &endpoint),
+            in_flight_max,
+            in_flight: Semaphore::new(in_flight_max),
+            pace: Mutex::new(Pace::new(quota)),
+            started: Instant::now(),
+        };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Sends frames to one connection in order, each after the answer to the one before. What can pass is tried again,
-    /// with backoff and full jitter, while there is time before `deadline`.
+    /// Sends frames to one connection in order, each after the answer to the one before. What can pass is retried, with
+    /// backoff and full jitter. No attempt begins that may not end before `deadline`.
     pub async fn send(&self, connection_id: &ConnectionId, frames: &[String], deadline: Instant) -> Outcome {
         let frames: Vec<Frame> = frames.iter().map(|text| Frame::new(text)).collect();
-        self.send_frames(connection_id, &frames, deadline).await
+        self.shared.send_frames(connection_id, &frames, deadline).await
     }
 
+    /// Sends the same frames to many connections, each with its own outcome. The frames are copied and hashed once.
+    ///
+    /// While API Gateway is out, only [`limits::OUT_TRIALS_MAX`] connections are tried; the others follow if one of these is
+    /// answered, and are unattempted if not.
+    pub async fn send_all(
+        &self,
+        mut connection_ids: Vec<ConnectionId>,
+        frames: Arc<[String]>,
+        deadline: Instant,
+    ) -> Vec<(ConnectionId, Outcome)> {
+        let frames: Vec<Frame> = frames.iter().map(|text| Frame::new(text)).collect();
+        // Those that failed are not the first of the next round again.
+        fastrand::shuffle(&mut connection_ids);
+        let mut outcomes = Vec::with_capacity(connection_ids.len());
+        if self.shared.is_out() {
+            let trials = connection_ids.split_off(connection_ids.len().saturating_sub(limits::OUT_TRIALS_MAX));
+            let trials = trials.into_iter().map(|connection_id| async {
+                let outcome = self.shared.send_frames(&connection_id, &frames, deadline).await;
+                (connection_id, outcome)
+            });
+            outcomes.extend(futures_util::future::join_all(trials).await);
+        }
+        let sends = connection_ids.into_iter().map(|connection_id| async {
+            let outcome = match self.shared.is_out() {
+                true => Outcome::Unattempted,
+                false => self.shared.send_frames(&connection_id, &frames, deadline).await,
+            };
+            (connection_id, outcome)
+        });
+        let mut sends = stream::iter(sends).buffer_unordered(self.shared.in_flight_max);
+        while let Some(outcome) = sends.next().await {
+            outcomes.push(outcome);
+        }
+        outcomes
+    }
+
+    /// Closes a connection, so that its client reconnects. One that is gone is closed. What can pass is retried.
+    ///
+    /// # Errors
+    /// [`NotClosed`] if API Gateway did not do it before `deadline`.
+    pub async fn close(&self, connection_id: &ConnectionId, deadline: Instant) -> Result<(), NotClosed> {
+        let outcome = self.shared.attempts(Request::Delete, connection_id, deadline).await;
+        match outcome {
+            Outcome::Delivered | Outcome::Gone | Outcome::InvalidId => Ok(()),
+            Outcome::TooLarge | Outcome::Throttled | Outcome::Failed | Outcome::Refused | Outcome::Unattempted => {
+                Err(NotClosed(connection_id.clone()))
+            }
+        }
+    }
+
+    /// Asks API Gateway for a few of these connections, which needs no browser that reads. The answers count for
+    /// [`Push::health`], which is returned.
+    pub async fn probe(&self, connection_ids: &[ConnectionId], deadline: Instant) -> Health {
+        let shared = &self.shared;
+        let probes = connection_ids.iter().cycle().take(limits::PROBES_MAX).map(|connection_id| async move {
+            let Some(_permit) = shared.begin(deadline).await else { return };
+            let begun = shared.now();
+            let answer = shared.caller.attempt(Request::Get, connection_id).await;
+            shared.pace().answered(Call { connection_id, begun, post: None }, answer, shared.now());
+        });
+        futures_util::future::join_all(probes).await;
+        self.health()
+    }
+
+    /// What the process's recent calls say of API Gateway.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.shared.pace().health(self.shared.now())
+    }
+}
+
+impl Shared {
     async fn send_frames(&self, connection_id: &ConnectionId, frames: &[Frame], deadline: Instant) -> Outcome {
         for frame in frames {
-            match self.send_frame(connection_id, frame, deadline).await {
-                Outcome::Delivered => {}
-                undelivered @ (Outcome::Gone | Outcome::TooLarge | Outcome::Throttled | Outcome::Failed) => {
-                    return undelivered;
-                }
+            let outcome = self.attempts(Request::Post(frame), connection_id, deadline).await;
+            if outcome != Outcome::Delivered {
+                return outcome;
             }
         }
         Outcome::Delivered
     }
 
-    async fn send_frame(&self, connection_id: &ConnectionId, frame: &Frame, deadline: Instant) -> Outcome {
-        let mut pause_max = limits::PUSH_PAUSE_FIRST;
-        let mut tries = 1;
+    /// Makes a call until it is done, or has failed for good, or there is no time for another attempt.
+    async fn attempts(&self, request: Request<'_>, connection_id: &ConnectionId, deadline: Instant) -> Outcome {
+        let is_post = matches!(request, Request::Post(_));
+        let mut post = Post::default();
+        let mut so_far = Outcome::Unattempted;
         loop {
-            // The semaphore is never closed: without a permit the push still goes out, unbounded.
-            let permit = self.in_flight.acquire().await.ok();
-            let attempt = self.caller.post(connection_id, frame).await;
+            let Some(permit) = self.begin(deadline).await else { return so_far };
+            let begun = self.now();
+            let answer = self.caller.attempt(request, connection_id).await;
             drop(permit);
-            let (outcome, tries_max) = match attempt {
-                Attempt::Accepted => return Outcome::Delivered,
-                Attempt::Gone => return Outcome::Gone,
-                Attempt::TooLarge => return Outcome::TooLarge,
-                Attempt::Refused => return Outcome::Failed,
-                Attempt::Throttled => (Outcome::Throttled, limits::PUSH_TRIES_MAX),
-                Attempt::Unanswered => (Outcome::Failed, limits::PUSH_TRIES_MAX),
-                Attempt::Silent => (Outcome::Failed, limits::PUSH_SILENT_TRIES_MAX),
+            let next = {
+                let mut pace = self.pace();
+                let answered = Call { connection_id, begun, post: is_post.then_some(&post) };
+                pace.answered(answered, answer, self.now());
+                let is_out = pace.is_out();
+                post.answered(answer, begun, is_out)
             };
-            let pause = pause_max.mul_f64(fastrand::f64());
-            let next_answer_by = Instant::now() + pause + limits::PUSH_TIME_OUT;
-            if tries >= tries_max || next_answer_by > deadline {
-                return outcome;
+            let pause = match next {
+                Next::End(outcome) => return outcome,
+                Next::Retry { pause_max, or_else } => {
+                    so_far = or_else;
+                    pause_max.mul_f64(fastrand::f64())
+                }
+            };
+            if Instant::now() + pause + limits::PUSH_TIME_OUT > deadline {
+                return so_far;
             }
             Count::PushesRetried.add(1);
-            tokio::time::sleep(pause).await;
-            pause_max *= 2;
-            tries += 1;
+            sleep(pause).await;
         }
     }
 
-    /// Sends the same frames to many connections, each with its own outcome. The frames are copied and hashed once. Whatever
-    /// is sent at the same time, by this call and others, at most [`limits::PUSHES_IN_FLIGHT_MAX`] posts are in flight.
-    pub async fn send_all(
-        &self,
-        connection_ids: Vec<ConnectionId>,
-        frames: Arc<[String]>,
-        deadline: Instant,
-    ) -> Vec<(ConnectionId, Outcome)> {
-        let frames: Vec<Frame> = frames.iter().map(|text| Frame::new(text)).collect();
-        let frames = frames.as_slice();
-        let sends = connection_ids.into_iter().map(|connection_id| async move {
-            let outcome = self.send_frames(&connection_id, frames, deadline).await;
-            (connection_id, outcome)
-        });
-        stream::iter(sends).buffer_unordered(limits::PUSHES_IN_FLIGHT_MAX).collect().await
+    /// Waits until a call may begin; `None` if it might then not end before `deadline`.
+    async fn begin(&self, deadline: Instant) -> Option<SemaphorePermit<'_>> {
+        let latest = deadline.checked_sub(limits::PUSH_TIME_OUT)?;
+        let permit = match self.in_flight.try_acquire() {
+            Ok(permit) => permit,
+            // The semaphore is never closed.
+            Err(_) => timeout_at(latest, self.in_flight.acquire()).await.ok()?.ok()?,
+        };
+        let wait = self.pace().take(self.now(), latest.saturating_duration_since(self.started))?;
+        if !wait.is_zero() {
+            sleep(wait).await;
+        }
+        Some(permit)
     }
 
-    /// Closes a connection, so that its client reconnects. One that is gone is closed.
-    ///
-    /// # Errors
-    /// [`NotClosed`] if API Gateway does not do it.
-    pub async fn close(&self, connection_id: &ConnectionId) -> Result<(), NotClosed> {
-        match self.caller.delete(connection_id).await {
-            Attempt::Accepted | Attempt::Gone => Ok(()),
-            Attempt::TooLarge | Attempt::Throttled | Attempt::Unanswered | Attempt::Silent | Attempt::Refused => {
-                Err(NotClosed(connection_id.clone()))
-            }
-        }
+    fn is_out(&self) -> bool {
+        self.pace().is_out()
+    }
+
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The pace's clock.
+    fn now(&self) -> Duration {
+        self.started.elapsed()
     }
 }

@@ -23,7 +23,10 @@ pub struct Connections {
 }
 
 /// The condition on which a connection takes more orders, as if it had none of them.
-const HAS_ROOM: &str = "attribute_not_exists(orders) OR size(orders) <= :room";
+const HAS_ROOM: &str = "attribute_not_exists(orders) OR (attribute_type(orders, :set) AND size(orders) <= :room)";
+
+/// The condition that a connection's orders are what they are in no row of ours.
+const IS_BROKEN: &str = "attribute_exists(orders) AND NOT attribute_type(orders, :set)";
 
 /// What becomes of wanted room.
 enum Room {
@@ -31,6 +34,8 @@ enum Room {
     Taken,
     /// There is less; what is taken so far.
     Lacking { taken: BTreeSet<String> },
+    /// What is taken cannot be read.
+    Broken,
 }
 
 /// A connection and who it is.
@@ -109,6 +114,7 @@ impl Connections {
                     let left = max.saturating_sub(taken.len());
                     wanted = order_ids.difference(&has_room).copied().take(left).collect();
                 }
+                Room::Broken => self.free_broken(&connection.connection_id).await?,
             }
         }
         Err(CallError::outrun("UpdateItem", &self.table))
@@ -137,6 +143,7 @@ impl Connections {
             .expression_attribute_values(":expires", value("expiresAt"))
             .expression_attribute_values(":orders", AttributeValue::Ss(orders))
             .expression_attribute_values(":room", AttributeValue::N(room.to_string()))
+            .expression_attribute_values(":set", string_set())
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
@@ -144,8 +151,8 @@ impl Connections {
             Ok(_) => Ok(Room::Taken),
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                    let taken = failed.item().map(item::connection::orders).unwrap_or_default();
-                    Ok(Room::Lacking { taken })
+                    let taken = failed.item().map_or(Ok(BTreeSet::new()), item::connection::orders);
+                    Ok(taken.map_or(Room::Broken, |taken| Room::Lacking { taken }))
                 }
                 Some(_) | None => Err(CallError::new("UpdateItem", &self.table, error)),
             },
@@ -157,14 +164,22 @@ impl Connections {
     /// # Errors
     /// [`CallError`] if DynamoDB does not serve the call.
     pub async fn free_room(&self, connection_id: &ConnectionId, order_id: &OrderId) -> Result<(), CallError> {
-        let freed = self
+        let free = self
             .update(connection_id)
-            .condition_expression("attribute_exists(connectionId)")
+            .condition_expression("attribute_type(orders, :set)")
             .update_expression("DELETE orders :orders")
-            .expression_attribute_values(":orders", AttributeValue::Ss(vec![order_id.as_str().to_owned()]))
-            .send()
-            .await;
-        match freed {
+            .expression_attribute_values(":orders", AttributeValue::Ss(vec![order_id.as_str().to_owned()]));
+        self.free(free).await
+    }
+
+    /// Gives all room back of a connection whose orders cannot be read; its subscriptions end by themselves.
+    async fn free_broken(&self, connection_id: &ConnectionId) -> Result<(), CallError> {
+        self.free(self.update(connection_id).condition_expression(IS_BROKEN).update_expression("REMOVE orders")).await
+    }
+
+    /// Frees room, unless the condition fails.
+    async fn free(&self, update: UpdateItemFluentBuilder) -> Result<(), CallError> {
+        match update.expression_attribute_values(":set", string_set()).send().await {
             Ok(_) => Ok(()),
             Err(error)
                 if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
@@ -179,4 +194,9 @@ impl Connections {
         let key = AttributeValue::S(connection_id.as_str().to_owned());
         self.client.update_item().table_name(self.table.as_str()).key("connectionId", key)
     }
+}
+
+/// DynamoDB's name of the type that a connection's orders have.
+fn string_set() -> AttributeValue {
+    AttributeValue::S("SS".to_owned())
 }

@@ -29,5 +29,5 @@ pub use item::{
 };
 pub use projections::{Projections, Written};
 pub use store::{Store, forget, unsubscribe};
-pub use subscriptions::Subscriptions;
+pub use subscriptions::{BrokenRow, Subscribers, Subscriptions};
 pub use table_name::TableName;

@@ -6,8 +6,13 @@
 
 mod memory;
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
 use aws_sdk_dynamodb::{Client, error::SdkError, operation::put_item::PutItemError, types::AttributeValue};
-use domain::{OrderId, Projection, Version};
+use domain::{
+    OrderId, Projection, Version,
+    limits::{BATCH_GET_ATTEMPTS_MAX, BATCH_GET_PAUSE_FIRST},
+};
 
 use crate::{
     TableName, clock,
@@ -25,6 +30,15 @@ pub struct Projections {
     client: Client,
     table: TableName,
     memory: Memory,
+}
+
+/// How far an order's projection is, and whose order it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// The version of the projection; [`Version::NONE`] if none is stored.
+    pub version: Version,
+    /// The user whose order it is, if it has an owner.
+    pub owner: Option<String>,
 }
 
 /// What became of a write.
@@ -85,6 +99,50 @@ impl Projections {
             Some(item) => Ok(item::projection::from_item(&item)?.1),
             None => Ok(StoredProjection::default()),
         }
+    }
+
+    /// The heads of orders, at most [`domain::limits::BATCH_GET_KEYS_MAX`] different ones, by strongly consistent reads in one call. An
+    /// order without a projection is not among them, and a malformed item stands in its order's place.
+    ///
+    /// # Errors
+    /// [`CallError`] if DynamoDB does not answer, or leaves orders unprocessed in each of several attempts.
+    pub async fn heads(
+        &self,
+        order_ids: &[&OrderId],
+    ) -> Result<BTreeMap<OrderId, Result<Head, BrokenItem>>, CallError> {
+        let order_ids: BTreeSet<&OrderId> = order_ids.iter().copied().collect();
+        let key = |order_id: &OrderId| AttributeValue::S(order_id.as_str().to_owned());
+        let keys = order_ids.iter().map(|order_id| Item::from([("orderId".to_owned(), key(order_id))]));
+        let mut keys: Vec<Item> = keys.collect();
+        let mut heads = BTreeMap::new();
+        let mut pause_max = BATCH_GET_PAUSE_FIRST;
+        for attempt in 0..BATCH_GET_ATTEMPTS_MAX {
+            if keys.is_empty() {
+                return Ok(heads);
+            }
+            if attempt > 0 {
+                tokio::time::sleep(pause_max.mul_f64(fastrand::f64())).await;
+                pause_max *= 2;
+            }
+            let read = self
+                .client
+                .batch_get_item()
+                .request_items(self.table.as_str(), item::projection::heads_of(keys))
+                .send()
+                .await
+                .map_err(|error| CallError::new("BatchGetItem", &self.table, error))?;
+            for item in read.responses.into_iter().flat_map(HashMap::into_values).flatten() {
+                match item::projection::head_from_item(&item) {
+                    Ok((order_id, head)) => heads.insert(order_id, Ok(head)),
+                    Err((Some(order_id), malformed)) => heads.insert(order_id, Err(malformed)),
+                    // DynamoDB answers with the keys that it was asked for.
+                    Err((None, _)) => None,
+                };
+            }
+            let left = read.unprocessed_keys.unwrap_or_default();
+            keys = left.into_values().flat_map(|left| left.keys).collect();
+        }
+        if keys.is_empty() { Ok(heads) } else { Err(CallError::unprocessed("BatchGetItem", &self.table)) }
     }
 
     /// What this process stored last of an order, if it remembers. Another process may have stored something else since:

@@ -31,10 +31,12 @@ pub enum Count {
     Redeliveries,
     /// Records that are no event, and events that cannot be folded.
     Poison,
+    /// Orders that were set aside to be retried.
+    Deferred,
 }
 
 impl Count {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::EventsFolded,
         Self::UpdatesPushed,
         Self::ConnectionsGone,
@@ -42,6 +44,7 @@ impl Count {
         Self::PushesFailed,
         Self::Redeliveries,
         Self::Poison,
+        Self::Deferred,
     ];
 
     fn name(self) -> &'static str {
@@ -53,6 +56,7 @@ impl Count {
             Self::PushesFailed => "PushesFailed",
             Self::Redeliveries => "Redeliveries",
             Self::Poison => "Poison",
+            Self::Deferred => "Deferred",
         }
     }
 

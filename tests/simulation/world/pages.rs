@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Batch, INVOCATION_MAX, Instant, Outcome, PageMessage, Role, World};
+use super::{INVOCATION_MAX, Instant, Outcome, QueueBatch, QueueMessage, Role, World};
 
 /// The messages of the queue, oldest first.
 #[derive(Debug, Default)]
@@ -70,10 +70,10 @@ impl World {
         }
         page.is_hidden = true;
         let (message_id, body) = (page.message_id.clone(), page.body.clone());
-        let (fan_out, messages) = (self.fan_out.clone(), vec![PageMessage { message_id: message_id.clone(), body }]);
+        let (fan_out, messages) = (self.fan_out.clone(), vec![QueueMessage { message_id: message_id.clone(), body }]);
         self.report.pages += 1;
         self.begin(Role::Page { message_id }, async move {
-            let response = fan_out.handle(Batch { messages }, Instant::now() + INVOCATION_MAX).await;
+            let response = fan_out.handle(QueueBatch { messages }, Instant::now() + INVOCATION_MAX).await;
             Outcome::Page(response.batch_item_failures.is_empty())
         });
     }

@@ -4,6 +4,8 @@
 //! Must not know: what the client does with the message.
 //! Source: README.md of this crate.
 
+use std::collections::BTreeMap;
+
 use domain::{EventRef, Fields, OrderId, Redacted, Redaction, Version};
 use serde_json::Value;
 
@@ -28,6 +30,7 @@ impl Message {
             Some("update") => update(&fields).map(Self::Update),
             Some("history") => update(&fields).map(Self::History),
             Some("unsubscribed") => order_id(&fields).map(Self::Unsubscribed),
+            Some("heads") => heads(&fields).map(Self::Heads),
             Some("pong") => Ok(Self::Pong),
             Some("error") => error(&fields).map(Self::Error),
             Some(_) | None => Err(UnreadableMessage("type")),
@@ -50,6 +53,13 @@ fn order_id(fields: &Fields) -> Result<OrderId, UnreadableMessage> {
 
 fn version(fields: &Fields) -> Result<Version, UnreadableMessage> {
     fields.get("version").and_then(Value::as_u64).map(Version::new).ok_or(UnreadableMessage("version"))
+}
+
+fn heads(fields: &Fields) -> Result<BTreeMap<OrderId, Version>, UnreadableMessage> {
+    let orders = fields.get("orders").and_then(Value::as_object).ok_or(UnreadableMessage("orders"))?;
+    let head = |(order_id, version): (&String, &Value)| Some((OrderId::new(order_id).ok()?, version.as_u64()?));
+    let head = |entry| head(entry).map(|(order_id, version)| (order_id, Version::new(version)));
+    orders.iter().map(head).collect::<Option<_>>().ok_or(UnreadableMessage("orders"))
 }
 
 fn object(fields: &Fields, name: &'static str) -> Result<Redacted, UnreadableMessage> {

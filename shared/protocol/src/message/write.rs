@@ -4,9 +4,9 @@
 //! Must not know: what a client does with it.
 //! Source: README.md of this crate; the limit is API Gateway's.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
-use domain::{Fields, limits::MESSAGE_BYTES_MAX};
+use domain::{Fields, Version, limits::MESSAGE_BYTES_MAX};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -61,6 +61,14 @@ pub(crate) struct WireUnsubscribed<'a> {
 
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct WireHeads<'a> {
+    r#type: &'a str,
+    /// The version of each order that the browser is not level with, by `orderId`.
+    orders: BTreeMap<&'a str, u64>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct WirePong<'a> {
     r#type: &'a str,
 }
@@ -75,6 +83,10 @@ impl Message {
             Self::Unsubscribed(order_id) => {
                 json(&WireUnsubscribed { r#type: "unsubscribed", order_id: order_id.as_str() })
             }
+            Self::Heads(heads) => {
+                let orders = heads.iter().map(|(order_id, version)| (order_id.as_str(), version.get())).collect();
+                json(&WireHeads { r#type: "heads", orders })
+            }
             Self::Pong => json(&WirePong { r#type: "pong" }),
             Self::Error(error) => error_text(error),
         }
@@ -83,12 +95,13 @@ impl Message {
     /// The text frames that carry this message, each at most [`MESSAGE_BYTES_MAX`] bytes; they are to be sent in order.
     #[must_use]
     pub fn frames(&self) -> Vec<String> {
-        let texts = match self {
-            Self::Update(update) => Run::of("update", update).texts(),
-            Self::History(update) => Run::of("history", update).texts(),
-            Self::Unsubscribed(_) | Self::Pong | Self::Error(_) => vec![self.text()],
+        let run = match self {
+            Self::Update(update) => Run::of("update", update),
+            Self::History(update) => Run::of("history", update),
+            Self::Unsubscribed(_) | Self::Heads(_) | Self::Pong | Self::Error(_) => return vec![self.text()],
         };
-        texts.into_iter().flat_map(parts::split).collect()
+        let texts = run.texts().into_iter();
+        texts.flat_map(|(version, text)| parts::split(text, &run.update.order_id, version)).collect()
     }
 }
 
@@ -114,15 +127,20 @@ impl<'a> Run<'a> {
         Self { r#type, update, events: update.events.iter().map(event_json).collect() }
     }
 
+    /// The version up to which these of its events bring an order.
+    fn version(&self, range: &Range<usize>) -> Version {
+        let last = range.end.checked_sub(1).and_then(|index| self.update.events.get(index));
+        last.map_or(self.update.version, |event| event.version)
+    }
+
     /// The update with these of its events. With `more`, or if it has no projection, it says that more follows.
     fn text(&self, range: Range<usize>, more: bool) -> String {
-        let Update { order_id, version, events, projection, reset } = self.update;
+        let Update { order_id, version: _, events: _, projection, reset } = self.update;
         let more = more || projection.is_none();
-        let last = range.end.checked_sub(1).and_then(|index| events.get(index));
         json(&WireUpdate {
             r#type: self.r#type,
             order_id: order_id.as_str(),
-            version: last.map_or(*version, |event| event.version).get(),
+            version: self.version(&range).get(),
             events: self.events.get(range).unwrap_or_default(),
             projection: if more { None } else { projection.as_ref().map(domain::Redacted::fields) },
             more,
@@ -130,9 +148,9 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// One text, or, for a run that is too long for one message, several: all but the last say that more follows and have
-    /// no projection. The last may still be over the limit, with one event.
-    fn texts(&self) -> Vec<String> {
+    /// One text, or, for a run that is too long for one message, several, each with its version: all but the last say that
+    /// more follows and have no projection. The last may still be over the limit, with one event.
+    fn texts(&self) -> Vec<(Version, String)> {
         let event_bytes = |index: usize| self.events.get(index).map_or(0, |event| event.get().len() + 1);
         let count = self.events.len();
         let head_bytes = self.text(count..count, true).len();
@@ -145,13 +163,13 @@ impl<'a> Run<'a> {
             let this_fits = head_bytes + run_bytes + bytes <= MESSAGE_BYTES_MAX;
             let is_last = index + 1 == count;
             if index > start && !rest_fits && (is_last || !this_fits) {
-                texts.push(self.text(start..index, true));
+                texts.push((self.version(&(start..index)), self.text(start..index, true)));
                 (start, run_bytes) = (index, 0);
             }
             run_bytes += bytes;
             left_bytes -= bytes;
         }
-        texts.push(self.text(start..count, false));
+        texts.push((self.version(&(start..count)), self.text(start..count, false)));
         texts
     }
 }

@@ -4,15 +4,17 @@
 //! Must not know: who reads the schema: docs/asyncapi.yaml and the types of `client/` do.
 //! Source: the types; `SCHEMA=write cargo test -p protocol schema` writes the file anew.
 
+use std::collections::BTreeMap;
+
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
     ErrorCode, Request,
-    message::write::{WireError, WirePong, WireUnsubscribed, WireUpdate},
+    message::write::{WireError, WireHeads, WirePong, WireUnsubscribed, WireUpdate},
     parts::WirePart,
-    request::{Wanted, subscribe},
+    request::{Known, Wanted, heads, subscribe},
 };
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/schema.json");
@@ -54,6 +56,11 @@ enum Sent {
         /// The last version.
         to: u64,
     },
+    /// Which of these orders is the browser not level with?
+    Heads {
+        /// 1 to 100 orders: the last version that the browser has, by `orderId`.
+        orders: BTreeMap<String, u64>,
+    },
     /// A sign of life.
     Ping,
 }
@@ -72,6 +79,8 @@ fn schema() -> Value {
     of(&mut generator, update, "History", "history");
     let unsubscribed = WireUnsubscribed::json_schema(&mut generator);
     of(&mut generator, unsubscribed, "Unsubscribed", "unsubscribed");
+    let heads = WireHeads::json_schema(&mut generator);
+    of(&mut generator, heads, "Heads", "heads");
     let pong = WirePong::json_schema(&mut generator);
     of(&mut generator, pong, "Pong", "pong");
     let mut error = WireError::json_schema(&mut generator);
@@ -124,14 +133,17 @@ fn what_the_schema_says_of_a_browsers_message_is_read() {
         Sent::Subscribe { orders: vec![wanted] },
         Sent::Unsubscribe { orders: vec!["o".into()] },
         Sent::History { order_id: "o".into(), from: 1, to: 2 },
+        Sent::Heads { orders: BTreeMap::from([("o".into(), 7)]) },
         Sent::Ping,
     ];
     for message in sent {
         let text = serde_json::to_string(&message).unwrap();
         let read = Request::parse(&text).unwrap();
-        if let Request::Subscribe(orders) = read {
-            let wanted: Vec<Wanted> = orders.into_iter().map(Result::unwrap).collect();
-            assert_eq!(serde_json::from_str::<Value>(&subscribe(&wanted)).unwrap(), json!(message));
-        }
+        let written = match read {
+            Request::Subscribe(orders) => subscribe(&orders.into_iter().map(Result::unwrap).collect::<Vec<Wanted>>()),
+            Request::Heads(orders) => heads(&orders.into_iter().map(Result::unwrap).collect::<Vec<Known>>()),
+            Request::Unsubscribe(_) | Request::History(_) | Request::Ping => continue,
+        };
+        assert_eq!(serde_json::from_str::<Value>(&written).unwrap(), json!(message));
     }
 }

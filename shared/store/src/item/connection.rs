@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::Item;
+use super::{BrokenItem, Item, key_text};
 use crate::Connection;
 
 /// The item of a connection without a subscription.
@@ -24,10 +24,16 @@ pub fn to_item(connection: &Connection) -> Item {
 }
 
 /// The orders of an item that a connection subscribes to.
-#[must_use]
-pub fn orders(item: &Item) -> BTreeSet<String> {
+///
+/// # Errors
+/// [`BrokenItem`] for an item whose orders are no set of strings.
+pub fn orders(item: &Item) -> Result<BTreeSet<String>, BrokenItem> {
     match item.get("orders") {
-        Some(AttributeValue::Ss(orders)) => orders.iter().cloned().collect(),
-        Some(_) | None => BTreeSet::new(),
+        Some(AttributeValue::Ss(orders)) => Ok(orders.iter().cloned().collect()),
+        Some(_) => Err(BrokenItem {
+            key: key_text(item, &["connectionId"]),
+            reason: "the attribute orders must be a set of strings".to_owned(),
+        }),
+        None => Ok(BTreeSet::new()),
     }
 }

@@ -4,10 +4,13 @@
 //! Must not know: the log it was folded from.
 //! Source: `docs/tables.md`.
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use domain::{OrderId, Projection, Version};
 
 use super::{BrokenItem, Item, NotStorable, json, key_text, number, size, text};
+use crate::projections::Head;
 
 /// A projection as one write stored it, or that none is stored.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -52,6 +55,38 @@ pub fn to_item(order_id: &OrderId, projection: &Projection, updated_at_ms: i64) 
 /// [`BrokenItem`] for an item that is no projection.
 pub fn from_item(item: &Item) -> Result<(OrderId, StoredProjection), BrokenItem> {
     read(item).map_err(|reason| BrokenItem { key: key_text(item, &["orderId"]), reason })
+}
+
+/// A strongly consistent read of what [`head_from_item`] needs, and of nothing else, of the items with these keys.
+pub(crate) fn heads_of(keys: Vec<Item>) -> KeysAndAttributes {
+    let names = [("#projection", "projection"), ("#owner", domain::projection::OWNER_FIELD)];
+    let names = names.map(|(name, attribute)| (name.to_owned(), attribute.to_owned()));
+    let read = KeysAndAttributes::builder()
+        .set_keys(Some(keys))
+        .consistent_read(true)
+        .projection_expression("orderId, version, #projection.#owner")
+        .set_expression_attribute_names(Some(HashMap::from(names)));
+    #[expect(clippy::expect_used, reason = "the keys are set")]
+    read.build().expect("a read of keys")
+}
+
+/// The head of an item of which only a part was read. A malformed item names its order, if it has one.
+pub(crate) fn head_from_item(item: &Item) -> Result<(OrderId, Head), (Option<OrderId>, BrokenItem)> {
+    let order_id = text(item, "orderId").ok().and_then(|text| OrderId::new(text).ok());
+    let malformed = |reason| BrokenItem { key: key_text(item, &["orderId"]), reason };
+    let version = match number(item, "version") {
+        Ok(version) => Version::new(version),
+        Err(reason) => return Err((order_id, malformed(reason))),
+    };
+    let owner = match item.get("projection") {
+        Some(AttributeValue::M(attributes)) => attributes.get(domain::projection::OWNER_FIELD),
+        Some(_) | None => None,
+    };
+    let owner = owner.and_then(|owner| owner.as_s().ok()).cloned();
+    match order_id {
+        Some(order_id) => Ok((order_id, Head { version, owner })),
+        None => Err((None, malformed("the attribute orderId is none".to_owned()))),
+    }
 }
 
 fn read(item: &Item) -> Result<(OrderId, StoredProjection), String> {

@@ -53,11 +53,25 @@ fn value_bytes(value: &AttributeValue) -> usize {
     }
 }
 
-/// One byte for two significant digits, one more for the exponent, one more below zero: 21 at most.
-fn number_bytes(digits: &str) -> usize {
-    let mantissa = digits.split(['e', 'E']).next().unwrap_or_default();
-    let significant = mantissa.bytes().filter(u8::is_ascii_digit).count();
-    (significant.div_ceil(2) + 1 + usize::from(digits.starts_with('-'))).min(21)
+/// One byte, one more for each two significant digits, and one more below zero. The digits before the decimal point and those
+/// behind it are paired apart; zeros at either end are not significant.
+fn number_bytes(number: &str) -> usize {
+    let (is_negative, magnitude) = match number.strip_prefix('-') {
+        Some(magnitude) => (true, magnitude),
+        None => (false, number),
+    };
+    let (mantissa, exponent) = magnitude.split_once(['e', 'E']).unwrap_or((magnitude, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    let leading_zeros = digits.bytes().take_while(|digit| *digit == b'0').count();
+    let significant = digits.trim_matches('0').len();
+    // Out of range only where DynamoDB takes no number at all.
+    let exponent: i64 = exponent.parse().unwrap_or_default();
+    let signed = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    let before_point = signed(whole.len()).saturating_sub(signed(leading_zeros)).saturating_add(exponent);
+    let before_point = usize::try_from(before_point.max(0)).unwrap_or(usize::MAX).min(significant);
+    let sign = usize::from(is_negative && significant > 0);
+    1 + before_point.div_ceil(2) + (significant - before_point).div_ceil(2) + sign
 }
 
 #[cfg(test)]
@@ -81,6 +95,24 @@ mod tests {
         assert!(checked_with_index(item(largest), &["k", "absent"]).is_ok());
         let bytes = ITEM_BYTES_MAX + 1;
         assert_eq!(checked_with_index(item(largest + 1), &["k", "absent"]), Err(NotStorable::TooLarge { bytes }));
+    }
+
+    #[test]
+    fn digits_count_in_pairs_on_each_side_of_the_point_without_zeros_at_the_ends() {
+        let sizes: [(&[&str], usize); 7] = [
+            (&["0", "-0", "0.0", "000", "0e5", "-0.0E-3"], 1),
+            (&["1", "12", "1200", "1.0", "0012", "1e3", "1E+125", "0.1", "0.12", "1e-130", "0.0012", "1.5E-7"], 2),
+            (&["-1", "-12", "-0.01", "123", "1234", "1234e90", "0.001234", "1.2", "1.20", "12.34", "-1.5E-7"], 3),
+            (&["-1.2", "-1234", "1.234", "123.4", "12345", "1.2345e2", "123456e-2"], 4),
+            (&["-1.234", "-123.4", "123.456", "1.23456"], 5),
+            (&["12345678901234567890123456789012345678"], 20),
+            (&["-1234567890123456789.0123456789012345678"], 22),
+        ];
+        for (numbers, bytes) in sizes {
+            for number in numbers {
+                assert_eq!(number_bytes(number), bytes, "{number}");
+            }
+        }
     }
 
     #[test]

@@ -12,10 +12,12 @@ mod engine;
 mod event_log;
 mod fauna_feed;
 mod projections;
+mod refusals;
+mod sizes;
 mod subscriptions;
 mod tables;
 
-use domain::{Event, EventData, EventRef, OrderId};
+use domain::{Event, EventData, EventRef, Fields, LoggedEvent, OrderId, Origin, Version};
 use engine::ChangeFeed;
 use serde_json::{Value, json};
 use store::Store;
@@ -35,4 +37,10 @@ fn event(order_id: &str, event_ref: u64, more: &Value) -> Event {
     data.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let data = EventData::new(data.as_object().unwrap().clone()).unwrap();
     Event { event_ref: EventRef::parse(&event_ref.to_string()).unwrap(), ts_us: 1_605_999_005_510_000, data }
+}
+
+/// The first event of an order, with this data.
+fn logged(data: Fields) -> LoggedEvent {
+    let event = Event { event_ref: EventRef::parse("1").unwrap(), ts_us: 0, data: EventData::new(data).unwrap() };
+    LoggedEvent { version: Version::FIRST, event, origin: Origin::default() }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use domain::{ConnectionId, Identity, OrderId, Principal, PrincipalId, Subscription, fan_out::Page};
-use serde_json::json;
-use store::{Connection, Store, forget};
+use domain::{ConnectionId, Identity, OrderId, Principal, PrincipalId, Subscription, Version, fan_out::Page};
+use serde_json::{Value, json};
+use store::{Connection, Store, Subscribers, forget};
 
 use crate::{engine::ChangeFeed, open, order, tables::Tables};
 
@@ -21,40 +21,41 @@ fn connection(connection_id: &str) -> Connection {
 }
 
 fn subscription(order_id: &str, connection_id: &str) -> Subscription {
-    Subscription {
-        order_id: order(order_id),
-        connection_id: ConnectionId::new(connection_id),
-        // Every other one reads all, so that both shapes of a row are on every page.
-        principal: Principal { reads_all: connection_id.contains('0'), ..principal() },
-        expires_at_s: 1_606_006_805,
-    }
+    // Every other one reads all, so that both shapes of a row are on every page.
+    let principal = Principal { reads_all: connection_id.contains('0'), ..principal() };
+    Subscription::new(order(order_id), ConnectionId::new(connection_id), principal, 1_606_006_805)
 }
 
 #[tokio::test]
 async fn every_subscriber_of_an_order_is_found_over_all_pages() {
     let store = &open().await;
-    let mut expected: Vec<Subscription> =
-        (0..3_000).map(|number| subscription("o", &format!("c{number:04}="))).collect();
-    for subscription in expected.iter().chain([&subscription("p", "c0000=")]) {
-        store.subscriptions.put(subscription).await.unwrap();
-        store.subscriptions.put(subscription).await.unwrap();
+    store.subscriptions.put(&subscription("p", "c0000=")).await.unwrap();
+    let mut expected = Vec::new();
+    for number in 0..3_000 {
+        let subscription = subscription("o", &format!("c{number:04}="));
+        store.subscriptions.put(&subscription).await.unwrap();
+        expected.push(store.subscriptions.put(&subscription).await.unwrap());
     }
     store.subscriptions.delete(&order("o"), &ConnectionId::new("c0007=")).await.unwrap();
     store.subscriptions.delete(&order("o"), &ConnectionId::new("nobody=")).await.unwrap();
     expected.remove(7);
-    assert_eq!(store.subscriptions.of_order(&order("o")).await.unwrap(), expected);
+    assert_eq!(
+        store.subscriptions.of_order(&order("o")).await.unwrap(),
+        Subscribers { readable: expected, broken: vec![] }
+    );
 }
 
 #[tokio::test]
 async fn pages_of_any_size_have_every_subscriber_once() {
     let store = &open().await;
-    let expected: Vec<Subscription> = (0..12).map(|number| subscription("o", &format!("c{number:02}="))).collect();
-    for subscription in expected.iter().chain([&subscription("p", "c00=")]) {
-        store.subscriptions.put(subscription).await.unwrap();
+    store.subscriptions.put(&subscription("p", "c00=")).await.unwrap();
+    let mut expected = Vec::new();
+    for number in 0..12 {
+        expected.push(store.subscriptions.put(&subscription("o", &format!("c{number:02}="))).await.unwrap());
     }
     for size in 1..=13 {
         let (first, end) = store.subscriptions.first_of_order(&order("o"), size).await.unwrap();
-        assert_eq!(first, expected[..size.min(12)]);
+        assert_eq!(first.readable, expected[..size.min(12)]);
         let page = Page { after: None, last: end.clone() };
         let mut found = store.subscriptions.of_page(&order("o"), &page).await.unwrap();
         assert_eq!(found, first);
@@ -63,13 +64,13 @@ async fn pages_of_any_size_have_every_subscriber_once() {
             let (count, end) = store.subscriptions.page_end(&order("o"), &begin, size).await.unwrap();
             let page = Page { after: Some(begin), last: end.clone() };
             let on_page = store.subscriptions.of_page(&order("o"), &page).await.unwrap();
-            assert_eq!(on_page.len(), count);
-            found.extend(on_page);
+            assert_eq!(on_page.readable.len(), count);
+            found.readable.extend(on_page.readable);
             after = end;
         }
-        assert_eq!(found, expected, "pages of {size}");
+        assert_eq!(found.readable, expected, "pages of {size}");
     }
-    assert_eq!(store.subscriptions.first_of_order(&order("nobody"), 1).await.unwrap(), (vec![], None));
+    assert_eq!(store.subscriptions.first_of_order(&order("nobody"), 1).await.unwrap(), (Subscribers::default(), None));
 }
 
 #[tokio::test]
@@ -86,8 +87,134 @@ async fn a_forgotten_connection_leaves_nothing_and_nobody_else_notices() {
         forget(&store.connections, &store.subscriptions, &gone).await.unwrap();
     }
     for number in 0..60 {
-        let left = store.subscriptions.of_order(&order(&format!("o{number}"))).await.unwrap();
-        assert_eq!(left, [subscription(&format!("o{number}"), "stays=")]);
+        let left = store.subscriptions.of_order(&order(&format!("o{number}"))).await.unwrap().readable;
+        assert_eq!(left.iter().map(|left| left.connection_id.as_str()).collect::<Vec<_>>(), ["stays="]);
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_was_written_again_is_not_deleted_by_who_read_the_one_before() {
+    let store = &open().await;
+    let first = store.subscriptions.put(&subscription("o", "c=")).await.unwrap();
+    let second = store.subscriptions.put(&first).await.unwrap();
+    assert_ne!(first.row, second.row);
+    assert!(!store.subscriptions.delete_row(&first).await.unwrap());
+    assert_eq!(store.subscriptions.of_order(&order("o")).await.unwrap().readable, [second.clone()]);
+    assert!(store.subscriptions.delete_row(&second).await.unwrap());
+    assert!(!store.subscriptions.delete_row(&second).await.unwrap(), "somebody else did");
+    assert_eq!(store.subscriptions.of_order(&order("o")).await.unwrap(), Subscribers::default());
+}
+
+/// A row as an operator or another release writes it.
+async fn put_row(tables: &Tables, connection_id: &str, more: Value) {
+    let mut item = json!({"orderId": {"S": "o"}, "connectionId": {"S": connection_id}});
+    item.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    tables.dynamodb("PutItem", &json!({"TableName": "subscriptions", "Item": item})).await;
+}
+
+#[tokio::test]
+async fn a_row_of_a_release_that_wrote_no_ids_is_deleted_while_it_has_none() {
+    let tables = Tables::make(ChangeFeed::Off).await;
+    let subscriptions = &tables.store.subscriptions;
+    let row = json!({"principalId": {"S": "p"}, "expiresAt": {"N": "5"}, "ofTomorrow": {"BOOL": true}});
+    for is_written_again in [false, true] {
+        put_row(&tables, "c=", row.clone()).await;
+        let read = subscriptions.of_order(&order("o")).await.unwrap().readable.remove(0);
+        assert_eq!(read.row, None);
+        if is_written_again {
+            subscriptions.put(&read).await.unwrap();
+        }
+        assert_eq!(subscriptions.hide(&read, Version::new(7)).await.unwrap(), !is_written_again);
+        assert_eq!(subscriptions.delete_row(&read).await.unwrap(), !is_written_again);
+        assert!(!subscriptions.delete_row(&read).await.unwrap());
+        assert!(!subscriptions.hide(&read, Version::new(7)).await.unwrap(), "it makes no row");
+    }
+}
+
+#[tokio::test]
+async fn a_row_says_at_which_version_its_order_was_hidden() {
+    let store = &open().await;
+    let first = store.subscriptions.put(&subscription("o", "c=")).await.unwrap();
+    assert!(store.subscriptions.hide(&first, Version::new(7)).await.unwrap());
+    let hidden = Subscription { hidden_at: Some(Version::new(7)), ..first.clone() };
+    assert_eq!(store.subscriptions.of_order(&order("o")).await.unwrap().readable, [hidden]);
+    let second = store.subscriptions.put(&subscription("o", "c=")).await.unwrap();
+    assert!(!store.subscriptions.hide(&first, Version::new(8)).await.unwrap(), "the row is another one");
+    assert_eq!(store.subscriptions.of_order(&order("o")).await.unwrap().readable, [second]);
+}
+
+/// Rows of four connections, of whom the second and the last are broken; and the good ones.
+async fn rows_of_which_some_are_broken(tables: &Tables) -> Vec<Subscription> {
+    put_row(tables, "c2=", json!({"principalId": {"N": "7"}, "expiresAt": {"N": "5"}, "row": {"L": []}})).await;
+    put_row(tables, "c4=", json!({})).await;
+    let put = async |id| tables.store.subscriptions.put(&subscription("o", id)).await.unwrap();
+    vec![put("c1=").await, put("c3=").await]
+}
+
+#[tokio::test]
+async fn a_broken_row_holds_up_no_other_and_a_page_may_end_at_it() {
+    let tables = Tables::make(ChangeFeed::Off).await;
+    let subscriptions = &tables.store.subscriptions;
+    let good = rows_of_which_some_are_broken(&tables).await;
+    let whole = subscriptions.of_order(&order("o")).await.unwrap();
+    assert_eq!((whole.readable, whole.broken.len()), (good.clone(), 2));
+    for size in 1..=4 {
+        let (mut found, end) = subscriptions.first_of_order(&order("o"), size).await.unwrap();
+        assert_eq!(found.rows(), size);
+        let mut after = end;
+        while let Some(begin) = after {
+            let (count, end) = subscriptions.page_end(&order("o"), &begin, size).await.unwrap();
+            let page = Page { after: Some(begin), last: end.clone() };
+            let on_page = subscriptions.of_page(&order("o"), &page).await.unwrap();
+            assert_eq!(on_page.rows(), count);
+            found.readable.extend(on_page.readable);
+            found.broken.extend(on_page.broken);
+            after = end;
+        }
+        assert_eq!((found.readable, found.broken.len()), (good.clone(), 2), "pages of {size}");
+    }
+}
+
+#[tokio::test]
+async fn a_broken_row_is_deleted_unless_it_was_written_again() {
+    let tables = Tables::make(ChangeFeed::Off).await;
+    let subscriptions = &tables.store.subscriptions;
+    let mut good = rows_of_which_some_are_broken(&tables).await;
+    let broken = subscriptions.of_order(&order("o")).await.unwrap().broken;
+    let keys: Vec<&str> = broken.iter().map(|row| row.error.key.as_str()).collect();
+    assert_eq!(keys, [r#"orderId="o" connectionId="c2=""#, r#"orderId="o" connectionId="c4=""#]);
+    good.push(subscriptions.put(&subscription("o", "c4=")).await.unwrap());
+    assert!(subscriptions.delete_broken(&broken[0]).await.unwrap());
+    assert!(!subscriptions.delete_broken(&broken[1]).await.unwrap(), "its browser subscribed again");
+    assert_eq!(subscriptions.of_order(&order("o")).await.unwrap(), Subscribers { readable: good, broken: vec![] });
+}
+
+#[tokio::test]
+async fn a_connection_with_broken_rows_is_forgotten() {
+    let tables = Tables::make(ChangeFeed::Off).await;
+    let (store, c) = (&tables.store, ConnectionId::new("c="));
+    store.connections.put(&connection("c=")).await.unwrap();
+    put_row(&tables, "c=", json!({"principalId": {"L": []}})).await;
+    let too_long = json!({"orderId": {"S": "o".repeat(300)}, "connectionId": {"S": "c="}});
+    tables.dynamodb("PutItem", &json!({"TableName": "subscriptions", "Item": too_long})).await;
+    forget(&store.connections, &store.subscriptions, &c).await.unwrap();
+    for table in ["subscriptions", "connections"] {
+        assert_eq!(tables.dynamodb("Scan", &json!({"TableName": table})).await["Count"], 0, "{table}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_whose_row_is_broken_takes_and_frees_room() {
+    let tables = Tables::make(ChangeFeed::Off).await;
+    let store = &tables.store;
+    for orders in [json!({"L": [{"S": "a"}]}), json!({"S": "a"}), json!({"N": "7"}), json!({"NS": ["7"]})] {
+        let item = json!({"connectionId": {"S": "c="}, "orders": orders});
+        let put = json!({"TableName": "connections", "Item": item});
+        tables.dynamodb("PutItem", &put).await;
+        store.connections.free_room(&ConnectionId::new("c="), &order("a")).await.unwrap();
+        tables.dynamodb("PutItem", &put).await;
+        assert_eq!(make_room(store, "c=", &["a", "b", "c"], 2).await, ["a", "b"], "{orders}");
+        assert_eq!(make_room(store, "c=", &["c"], 2).await, [""; 0]);
     }
 }
 

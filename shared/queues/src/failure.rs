@@ -1,17 +1,7 @@
-//! The failure queue: where events go that cannot be folded, so that they hold up nobody else.
-//!
-//! Owns: our messages' JSON, in both directions.
-//! Must not know: why an event cannot be folded, the change feed, what is done about a failure.
-//! Source: `docs/guarantee.md`, "Poison".
-
-mod message;
-mod queue;
+//! A failure: what cannot be folded however often it is retried, and why.
 
 use domain::{OrderId, Version};
 use serde::{Deserialize, Serialize};
-
-pub use message::{Content, GivenUp, Message, Received};
-pub use queue::{FailureQueue, MissingQueue, NotDone, QUEUE_VARIABLE, SQS_ENDPOINT_VARIABLE};
 
 /// What could not be folded, and why. It holds keys and reasons alone, no event's content.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -59,6 +49,7 @@ impl Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Content;
 
     fn every_failure() -> [Failure; 3] {
         let order_id = OrderId::new("guid_1").unwrap();

@@ -1,15 +1,12 @@
-//! A message of the failure queue, as whoever mends what failed reads it.
+//! A message of the failure queue, as an operator's command reads it.
 //!
-//! Owns: telling our own messages, pages of subscribers and Lambda's on-failure documents from each other, and from what is
-//! none of them.
-//! Must not know: how a message is received, what is done about it.
-//! Source: our own formats, `Failure` and `shared/delivery/src/handover.rs`; Lambda's document is recorded from AWS (developer guide of AWS Lambda,
-//! "Retain discarded batches"): it names records by their place in the change feed and holds none of them.
+//! Besides our own failures the queue has pages and deferred orders that no invocation finished, and Lambda's on-failure
+//! documents. Such a document names records by their place in the change feed and holds none of them (developer guide of
+//! AWS Lambda, "Retain discarded batches").
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
 
-use crate::Failure;
+use crate::{DeferredOrder, Failure, PageOfSubscribers};
 
 /// A message and when it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,13 +26,10 @@ pub enum Content {
     Failure(Failure),
     /// Lambda's: records of the change feed that it handed over no more.
     GivenUp(GivenUp),
-    /// A page of subscribers that was tried for as long as a connection lives.
-    Page {
-        /// The order.
-        order_id: String,
-        /// The version of the update that the page was for.
-        version: u64,
-    },
+    /// Subscribers of an order whom no invocation of `fan-out` finished with.
+    Page(PageOfSubscribers),
+    /// Events of an order that no invocation of the event handler finished with.
+    Deferred(DeferredOrder),
     /// None of these. What it says is shown nowhere: nobody knows what is in it.
     Unreadable {
         /// Its length.
@@ -75,12 +69,9 @@ impl Content {
     pub fn read(body: &str) -> Self {
         let failure = || serde_json::from_str(body).ok().map(Self::Failure);
         let given_up = || serde_json::from_str::<Document>(body).ok().map(|document| Self::GivenUp(document.into()));
-        let page = || {
-            serde_json::from_str::<Page>(body)
-                .ok()
-                .map(|Page { order_id, version, .. }| Self::Page { order_id, version })
-        };
-        failure().or_else(given_up).or_else(page).unwrap_or(Self::Unreadable { bytes: body.len() })
+        let page = || PageOfSubscribers::parse(body).ok().map(Self::Page);
+        let deferred = || DeferredOrder::parse(body).map(Self::Deferred);
+        failure().or_else(given_up).or_else(page).or_else(deferred).unwrap_or(Self::Unreadable { bytes: body.len() })
     }
 }
 
@@ -91,16 +82,6 @@ struct Document {
     response_context: ResponseContext,
     #[serde(rename = "DDBStreamBatchInfo")]
     batch: Batch,
-}
-
-/// What a page has of an order; whose it was before is in each, so that nothing else is taken for one.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Page {
-    order_id: String,
-    version: u64,
-    #[serde(rename = "before")]
-    _before: Map<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -171,9 +152,11 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_subscribers_is_read() {
+    fn a_page_of_subscribers_and_a_deferred_order_are_told_apart() {
         let page = r#"{"after":"a=","before":{"owner":"user_1"},"first":7,"orderId":"guid_1","version":9}"#;
-        assert_eq!(Content::read(page), Content::Page { order_id: "guid_1".to_owned(), version: 9 });
+        assert_eq!(Content::read(page), Content::Page(PageOfSubscribers::parse(page).unwrap()));
+        let deferred = r#"{"deferredAt":5,"first":7,"last":9,"orderId":"guid_1","round":2}"#;
+        assert_eq!(Content::read(deferred), Content::Deferred(DeferredOrder::parse(deferred).unwrap()));
     }
 
     #[test]
