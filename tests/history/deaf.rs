@@ -54,20 +54,23 @@ pub(crate) async fn subscribed(
 pub(crate) async fn fill(world: &World, order_id: &str) {
     let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
     let order_id = domain::OrderId::new(order_id).unwrap();
-    for subscription in world.store.subscriptions.of_order(&order_id).await.unwrap() {
+    for subscription in world.store.subscriptions.of_order(&order_id).await.unwrap().readable {
         let connection_id = subscription.connection_id.as_str().replace('=', "%3D");
         let address = format!("{}/@connections/{connection_id}", world.stack.management_url);
-        while !is_full(&client, &address).await {}
+        while takes_posts(&client, &address).await {}
     }
 }
 
-/// Posts to a connection. Full is a queue that refuses at once.
-async fn is_full(client: &Client<HttpConnector, Full<Bytes>>, address: &str) -> bool {
+/// Posts to a connection. One whose queue is full refuses at once; one that a fault has ended takes nothing either.
+async fn takes_posts(client: &Client<HttpConnector, Full<Bytes>>, address: &str) -> bool {
     let junk = Bytes::from(format!("{{\"junk\":\"{}\"}}", "x".repeat(POST_BYTES)));
     let posts = (0..POSTS).map(|_| {
         let request = http::Request::post(address).body(Full::from(junk.clone())).unwrap();
         timeout(POST_MAX, client.request(request))
     });
-    let refused = |answer: &Result<Result<http::Response<_>, _>, _>| matches!(answer, Ok(Ok(answer)) if answer.status() == StatusCode::TOO_MANY_REQUESTS);
-    join_all(posts).await.iter().any(refused)
+    let refused = |answer: &Result<Result<http::Response<_>, _>, _>| {
+        let refusals = [StatusCode::TOO_MANY_REQUESTS, StatusCode::GONE];
+        matches!(answer, Ok(Ok(answer)) if refusals.contains(&answer.status()))
+    };
+    !join_all(posts).await.iter().any(refused)
 }

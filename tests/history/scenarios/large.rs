@@ -22,7 +22,7 @@ async fn large_updates_of_many_orders_in_one_batch_are_all_shown() {
         world.expect(order_id, Expected::Eventual);
     }
     world.append_to_each(&large, &json!({"blob": "\"".repeat(QUOTES)})).await;
-    watch_all(&mut world, 0..2, &large);
+    watch_all(&mut world, 0..1, &large);
     world.answered().await;
     world.level(Expected::Eventual, LEVEL_MAX).await;
     for round in 0..2 {
