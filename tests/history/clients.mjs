@@ -7,8 +7,19 @@ import { pathToFileURL } from 'node:url';
 const { connect } = await import(pathToFileURL(process.argv[2]));
 const clients = new Map();
 let watches = 0;
+const counted = { sockets: 0, frames: 0 };
 
-const say = (said) => process.stdout.write(`${JSON.stringify({ at: Number(process.hrtime.bigint() / 1_000n), said })}\n`);
+/** Counts what comes over the wire, whether a page is shown it or not. */
+globalThis.WebSocket = class extends WebSocket {
+  constructor(...options) {
+    super(...options);
+    counted.sockets += 1;
+    this.addEventListener('message', () => (counted.frames += 1));
+  }
+};
+
+const write = (line) => process.stdout.write(`${JSON.stringify({ at: Number(process.hrtime.bigint() / 1_000n), ...line })}\n`);
+const say = (said) => write({ said });
 
 /** JSON with sorted names, as the checker writes it. */
 function sorted(value) {
@@ -21,6 +32,7 @@ function sorted(value) {
 const digest = (projection) => createHash('sha256').update(sorted(projection)).digest('hex');
 
 const commands = {
+  count: () => write({ counted }),
   open: ({ client, url, token }) => clients.set(client, connect({ url, token: token ?? undefined })),
   watch({ client, orderId }) {
     const watch = ++watches;

@@ -9,6 +9,7 @@ use std::{
 };
 
 use rustix::time::{ClockId, clock_gettime};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tests::stack::root;
 
@@ -20,10 +21,28 @@ pub(crate) fn now() -> Moment {
     u64::try_from(time.tv_sec).unwrap() * 1_000_000 + u64::try_from(time.tv_nsec).unwrap() / 1_000
 }
 
+/// A line of the clients' process.
+#[derive(Deserialize)]
+struct Line {
+    at: Moment,
+    said: Option<Said>,
+    counted: Option<Counted>,
+}
+
+/// What came over the wire to all clients.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(crate) struct Counted {
+    /// Connections that were opened.
+    pub(crate) sockets: usize,
+    /// Messages, each part of one counted.
+    pub(crate) frames: usize,
+}
+
 /// What has been recorded, and where everybody stands by it.
 #[derive(Default)]
 pub(crate) struct Recording {
     pub(crate) history: History,
+    pub(crate) counted: Option<Counted>,
     /// Where the last watch of each client and order stands; `None` until its first callback.
     standing: BTreeMap<(ClientId, String), Option<u64>>,
     watches: BTreeMap<u64, (ClientId, String)>,
@@ -93,8 +112,13 @@ impl Clients {
         let shared = Arc::clone(&recording);
         thread::spawn(move || {
             for line in output.lines().map_while(Result::ok) {
-                let heard = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
-                shared.lock().unwrap().hear(heard);
+                let Line { at, said, counted } =
+                    serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+                let mut recording = shared.lock().unwrap();
+                recording.counted = counted.or(recording.counted);
+                if let Some(said) = said {
+                    recording.hear(Heard { at, said });
+                }
             }
         });
         Self { process, input, recording }
@@ -112,6 +136,12 @@ impl Clients {
     /// Lets a page watch an order from its first event on, and again whenever it is told that the order is another's.
     pub(crate) fn watch(&mut self, client: ClientId, order_id: &str) {
         self.command(&json!({"does": "watch", "client": client, "orderId": order_id}));
+    }
+
+    /// Asks what came over the wire; the answer is recorded.
+    pub(crate) fn count(&mut self) {
+        self.recording().counted = None;
+        self.command(&json!({"does": "count"}));
     }
 
     fn command(&mut self, command: &Value) {

@@ -54,11 +54,13 @@ pub(crate) async fn subscribed(
 pub(crate) async fn fill(world: &World, order_id: &str) {
     let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
     let order_id = domain::OrderId::new(order_id).unwrap();
-    for subscription in world.store.subscriptions.of_order(&order_id).await.unwrap().readable {
+    let subscribers = world.store.subscriptions.of_order(&order_id).await.unwrap();
+    let fills = subscribers.readable.iter().map(async |subscription| {
         let connection_id = subscription.connection_id.as_str().replace('=', "%3D");
         let address = format!("{}/@connections/{connection_id}", world.stack.management_url);
         while takes_posts(&client, &address).await {}
-    }
+    });
+    join_all(fills).await;
 }
 
 /// Posts to a connection. One whose queue is full refuses at once; one that a fault has ended takes nothing either.

@@ -29,8 +29,8 @@ pub(crate) struct Viewer {
     pub(crate) reads_all: bool,
 }
 
-/// A line of the clients' process.
-#[derive(Clone, Debug, Deserialize)]
+/// What a page was told, and when.
+#[derive(Clone, Debug)]
 pub(crate) struct Heard {
     pub(crate) at: Moment,
     pub(crate) said: Said,

@@ -17,8 +17,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     checker::{Expected, Figures, Rules, check, figures, summary},
-    clients::{Clients, now},
-    history::{Append, ClientId, Viewer},
+    clients::{Clients, Counted, now},
+    history::{Append, ClientId, Said, Viewer},
 };
 
 /// Longest time from the acknowledgement of an append to the slowest callback, of every order that is not itself faulty,
@@ -187,6 +187,20 @@ impl World {
             let (order_id, data) = (order_id.to_owned(), data.as_object().unwrap().clone());
             self.clients.recording().append(Append { order_id, version, event_ref, data, at: now() });
         }
+    }
+
+    /// How many connections the clients opened, and how many messages came over them that showed nothing new.
+    pub(crate) async fn wire(&mut self) -> (usize, usize) {
+        self.clients.count();
+        let end = Instant::now() + PATIENCE;
+        while self.clients.recording().counted.is_none() {
+            assert!(Instant::now() < end, "{}: the clients' process answers", self.name);
+            sleep(LOOK_EVERY).await;
+        }
+        let recording = self.clients.recording();
+        let Counted { sockets, frames } = recording.counted.unwrap();
+        let callbacks = recording.history.heard.iter().filter(|heard| matches!(heard.said, Said::Update { .. }));
+        (sockets, frames.saturating_sub(callbacks.count()))
     }
 
     /// How many lines of the stack's log say this.

@@ -6,7 +6,7 @@ use domain::OrderId;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{alone, orders, watch_all};
+use super::{alone, orders, property, template_of_foldcast, watch_all};
 use crate::{
     checker::Expected,
     slow::SlowLog,
@@ -22,10 +22,8 @@ const EACH_PAGE: Duration = Duration::from_millis(1_500);
 const TIMEOUT_S: u32 = 7;
 
 fn template() -> Value {
-    let mut template: Value = serde_json::from_str(include_str!("../../../infra/template.json")).unwrap();
-    let resources = template["Resources"].as_object_mut().unwrap();
-    let mut functions = resources.values_mut().filter(|resource| resource["Properties"]["Handler"] == "event-handler");
-    functions.next().unwrap()["Properties"]["Timeout"] = json!(TIMEOUT_S);
+    let mut template = template_of_foldcast();
+    *property(&mut template, "Handler", &json!("event-handler"), "Timeout") = json!(TIMEOUT_S);
     template
 }
 
