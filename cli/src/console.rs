@@ -25,7 +25,7 @@ const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 
 /// The page, and the client as it ships.
-const FILES: [(&str, &str, &str); 10] = [
+const FILES: [(&str, &str, &str); 14] = [
     ("/", HTML, include_str!("../../console/index.html")),
     ("/console/console.css", CSS, include_str!("../../console/console.css")),
     ("/console/console.js", JAVASCRIPT, include_str!("../../console/console.js")),

@@ -192,23 +192,3 @@ test('a message in parts is put together', async (t) => {
   const seen = await until(page, 'large', 1);
   assert.equal(seen.projection.note.length, 300_000);
 });
-
-/** Orders with projections of 150 KB that a page follows, and an event to each of them in one batch. */
-async function manyLarge(t, options) {
-  const { stack, page } = await start(t);
-  const orderIds = Array.from({ length: 24 }, (_, index) => `p${index}`);
-  const blob = 'x'.repeat(150_000);
-  await stack.appendAll(orderIds.map((orderId, index) => ({ ref: `${index + 1}`, orderId, blob })));
-  await page.evaluate(([url, options, ids]) => follow(foldcast.connect({ url, ...options }), ...ids), [stack.url, options, orderIds]);
-  for (const orderId of orderIds) await until(page, orderId, 1);
-  await stack.appendAll(orderIds.map((orderId, index) => ({ ref: `${index + 1_001}`, orderId, n: 2 })));
-  for (const orderId of orderIds) {
-    const seen = await until(page, orderId, 2);
-    assert.deepEqual([seen.versions, seen.projection.n, seen.projection.blob.length], [[1, 2], 2, blob.length], orderId);
-  }
-}
-
-test('24 orders of 150 KB, changed in one batch, all arrive', (t) => manyLarge(t, { headsEveryMs: 3_600_000 }));
-
-test('a page that has no room for all parts at once resumes what it drops', (t) =>
-  manyLarge(t, { headsEveryMs: 3_600_000, incompleteMax: 300_000 }));

@@ -15,6 +15,8 @@ export interface Access {
   readonly allowedOrigins: readonly string[];
   /** The names of the fields that are stored and never sent. */
   readonly redactedFields: readonly string[];
+  /** API Gateway's requests a second of the account in its region, which pushes must not exceed. */
+  readonly requestsPerSecond: string;
   /** The most subscriptions of one connection, 1 to 1000. */
   readonly subscriptionsMax: string;
 }

@@ -12,7 +12,7 @@ import type { Access } from './access.ts';
 import type { Artefacts } from './artefacts.ts';
 import type { LogAddress, TableAddress } from './event-log.ts';
 import type { Gateway } from './gateway.ts';
-import { PAGE_TIMEOUT } from './page-queue.ts';
+import { PAGE_TIMEOUT, PAGES_AT_ONCE } from './page-queue.ts';
 import { allow, RustFunction, type RustFunctionProps } from './rust-function.ts';
 import type { Subscriptions } from './subscriptions.ts';
 
@@ -106,6 +106,7 @@ export class Functions extends Construct {
       ORDER_PROJECTIONS_TABLE: projections.tableName,
       ORDER_STREAM_TABLE: eventLog.tableName,
       REDACTED_FIELDS: access.redactedFields.join(','),
+      REQUESTS_PER_SECOND: access.requestsPerSecond,
       SUBSCRIPTIONS_TABLE: subscriptions.tableName,
     };
 
@@ -132,7 +133,7 @@ export class Functions extends Construct {
       environment: { ...environment, SUBSCRIPTIONS_MAX: access.subscriptionsMax },
       permissions: [
         allow(eventLog.tableArn, 'dynamodb:Query'),
-        allow(projections.tableArn, 'dynamodb:GetItem'),
+        allow(projections.tableArn, 'dynamodb:BatchGetItem', 'dynamodb:GetItem'),
         allow(subscriptions.tableArn, 'dynamodb:BatchWriteItem', 'dynamodb:DeleteItem', 'dynamodb:PutItem'),
         ...forgetTheGone,
         ...pushAndClose,
@@ -176,7 +177,7 @@ export class Functions extends Construct {
       crate: 'fan-out',
       timeout: PAGE_TIMEOUT,
       memorySize: PUSHING_MB,
-      environment: { ...environment, PAGE_QUEUE_URL: pageQueue.queueUrl },
+      environment: { ...environment, PAGE_QUEUE_URL: pageQueue.queueUrl, PUSH_PROCESSES_MAX: PAGES_AT_ONCE.toString() },
       permissions: [
         // What the mapping does in this function's name.
         allow(pageQueue.queueArn, 'sqs:DeleteMessage', 'sqs:GetQueueAttributes', 'sqs:ReceiveMessage'),

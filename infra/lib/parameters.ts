@@ -39,6 +39,11 @@ export class Parameters extends Construct {
           allowedPattern: '.*',
         }),
       ],
+      requestsPerSecond: parameter(
+        'RequestsPerSecond',
+        'API Gateway\'s requests a second of your account in this region, by Service Quotas: 10000, in some regions 2500.',
+        { default: '10000', allowedPattern: '[1-9][0-9]{0,5}|1000000' },
+      ),
       subscriptionsMax: parameter('SubscriptionsMax', 'The most orders that one connection follows, 1 to 1000.', {
         default: '100',
         allowedPattern: '[1-9][0-9]{0,2}|1000',

@@ -22,6 +22,7 @@ const everything = {
   ORDER_PROJECTIONS_TABLE: '${order_projections}',
   ORDER_STREAM_TABLE: '${order_stream}',
   REDACTED_FIELDS: '${RedactedFields}',
+  REQUESTS_PER_SECOND: '${RequestsPerSecond}',
   SUBSCRIPTIONS_TABLE: '${subscriptions}',
 };
 const environments = {
@@ -34,7 +35,7 @@ const environments = {
     ORDER_QUEUE_URL: '${order queue}',
     PAGE_QUEUE_URL: '${page queue}',
   },
-  'fan-out': { ...everything, PAGE_QUEUE_URL: '${page queue}' },
+  'fan-out': { ...everything, PAGE_QUEUE_URL: '${page queue}', PUSH_PROCESSES_MAX: '10' },
   'fauna-feed': {
     FAILURE_QUEUE_URL: '${failure queue}',
     FAUNA_COLLECTION: '${FaunaCollection}',

@@ -36,6 +36,7 @@ const expected = {
     'sqs:SendMessage on ${failure queue.Arn}',
   ],
   subscribe: [
+    'dynamodb:BatchGetItem on ${order_projections.Arn}',
     'dynamodb:BatchWriteItem on ${subscriptions.Arn}',
     'dynamodb:DeleteItem on ${connections.Arn}',
     'dynamodb:DeleteItem on ${subscriptions.Arn}',

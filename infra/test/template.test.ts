@@ -6,7 +6,7 @@ import { committedTemplate, STALE, templateText } from '../lib/template.ts';
 import { template, text } from './synthesized.ts';
 
 /** The parameters that are the operator's to set, in the template's order. */
-const operators = ['JwksUrl', 'JwtIssuer', 'JwtAudience', 'AllowedOrigins', 'RedactedFields', 'SubscriptionsMax', 'StageName', 'FaunaEndpoint', 'FaunaKeyArn', 'FaunaCollection'];
+const operators = ['JwksUrl', 'JwtIssuer', 'JwtAudience', 'AllowedOrigins', 'RedactedFields', 'RequestsPerSecond', 'SubscriptionsMax', 'StageName', 'FaunaEndpoint', 'FaunaKeyArn', 'FaunaCollection'];
 
 test('template.json is what the code synthesizes', () => {
   assert.ok(readFileSync(committedTemplate, 'utf8') === text, STALE);

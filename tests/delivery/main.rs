@@ -2,13 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod busy;
 mod owners;
 mod pages;
 mod push;
 
 use std::time::Duration;
 
-use domain::{ConnectionId, Identity, OrderId, Principal, PrincipalId, Version};
+use domain::{ConnectionId, Identity, OrderId, Principal, PrincipalId, Version, limits};
 use local::websocket_api::Limits;
 use queues::batch::{BatchItemFailure, BatchResponse};
 use serde_json::{Value, json};
@@ -17,6 +18,7 @@ use tests::{
     browser::Browser,
     gateway::{InProcess, deliver},
 };
+use tokio::time::Instant;
 
 fn order(id: &str) -> OrderId {
     OrderId::new(id).unwrap()
@@ -203,21 +205,97 @@ async fn a_connection_that_is_gone_is_forgotten_and_nobody_else_notices() {
 }
 
 #[tokio::test]
-async fn a_general_failure_of_the_pushes_comes_again_and_the_projection_stands() {
+async fn a_row_that_is_no_subscription_holds_up_nobody_and_is_removed() {
+    let gateway = InProcess::start().await;
+    let (mut browser, _snapshot) = Browser::subscribed(&gateway.websocket_url, "o").await;
+    gateway.put("subscriptions", json!({"orderId": {"S": "o"}, "connectionId": {"S": "L0SM9cOFvHcCIhw="}}));
+    gateway.append("o", 1..=1).await;
+    assert_eq!(gateway.deliver("o", &[1]).await, BatchResponse::default());
+    assert_eq!(versions(&browser.next().await), (vec![1], 1));
+    let left = gateway.store.subscriptions.of_order(&order("o")).await.unwrap();
+    assert_eq!((left.readable.len(), left.broken), (1, vec![]));
+}
+
+#[tokio::test]
+async fn subscribers_who_cannot_be_reached_wait_on_the_page_queue_and_the_record_is_done() {
     let gateway = InProcess::start().await;
     for number in 0..5 {
         gateway.record_subscription("o", &format!("L0SM9cOFvHcCIh{number}=")).await;
     }
+    let rows = async || gateway.store.subscriptions.of_order(&order("o")).await.unwrap().rows();
     gateway.append("o", 1..=2).await;
-    let handler = gateway.handler_without_api_gateway();
-    let failed = BatchResponse { batch_item_failures: vec![BatchItemFailure { item_identifier: "1".into() }] };
-    assert_eq!(deliver(&handler, "o", &[1, 2]).await, failed);
+    assert_eq!(deliver(&gateway.handler_without_connections(), "o", &[1, 2]).await, BatchResponse::default());
+    let page: Value = serde_json::from_str(&gateway.pages()[0].body).unwrap();
+    let left = page["left"].as_array().unwrap().len();
+    assert_eq!((gateway.pages().len(), left, &page["rounds"], &page["version"]), (1, 5, &json!(1), &json!(2)));
     assert_eq!(gateway.store.projections.get(&order("o")).await.unwrap().version(), Version::new(2));
-    assert_eq!(
-        gateway.store.subscriptions.of_order(&order("o")).await.unwrap().readable.len(),
-        5,
-        "nobody is forgotten"
-    );
+    assert_eq!(rows().await, 5, "nobody is forgotten");
+    // API Gateway is there again, and knows none of them.
+    assert_eq!(gateway.work_on_pages().await, 0);
+    assert_eq!(rows().await, 0);
+}
+
+#[tokio::test]
+async fn a_record_is_retried_only_if_no_queue_takes_what_failed() {
+    let gateway = InProcess::start().await;
+    gateway.record_subscription("o", "L0SM9cOFvHcCIh1=").await;
+    gateway.append("o", 1..=2).await;
+    let failed = BatchResponse { batch_item_failures: vec![BatchItemFailure { item_identifier: "1".into() }] };
+    assert_eq!(deliver(&gateway.handler_without_api_gateway(), "o", &[1, 2]).await, failed);
+    assert_eq!((gateway.pages().len(), gateway.deferred().len(), gateway.failures().len()), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn an_order_that_dynamodb_does_not_serve_is_deferred_and_folded_and_pushed_later() {
+    let gateway = InProcess::start().await;
+    let (mut browser, _snapshot) = Browser::subscribed(&gateway.websocket_url, "o").await;
+    gateway.append("o", 1..=2).await;
+    assert_eq!(deliver(&gateway.handler_without_dynamodb(), "o", &[1, 2]).await, BatchResponse::default());
+    let deferred: Value = serde_json::from_str(&gateway.deferred()[0].body).unwrap();
+    assert_eq!((&deferred["first"], &deferred["last"], &deferred["round"]), (&json!(1), &json!(2), &json!(2)));
+    assert_eq!(gateway.work_on_deferred().await, 0);
+    assert_eq!(versions(&browser.next().await), (vec![1, 2], 2));
+    assert_eq!(gateway.failures().len(), 0);
+}
+
+#[tokio::test]
+async fn an_order_that_was_deferred_for_too_long_is_dead_lettered() {
+    let gateway = InProcess::start().await;
+    let long_ago = store::now_ms() - i64::try_from(domain::limits::DEFERRED_FOR_MAX.as_millis()).unwrap() - 1;
+    let batch = deferred_order(1, 2, long_ago);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let response = gateway.handler_without_dynamodb().handle(&batch, deadline).await.unwrap();
+    assert_eq!((response, gateway.deferred().len()), (BatchResponse::default(), 0));
+    let failure = &gateway.failures()[0];
+    assert_eq!((&failure["failure"], &failure["lastVersion"]), (&json!("not_folded"), &json!(2)));
+}
+
+/// A deferred order as Lambda hands it over.
+fn deferred_order(first: u64, last: u64, deferred_at_ms: i64) -> Value {
+    let body = json!({"orderId": "o", "first": first, "last": last, "round": 40, "deferredAt": deferred_at_ms});
+    json!({"Records": [{"messageId": "m", "body": body.to_string()}]})
+}
+
+#[tokio::test]
+async fn a_log_that_is_too_long_for_one_invocation_is_folded_bit_by_bit() {
+    let gateway = InProcess::start().await;
+    for version in 1..=8 {
+        let data = json!({"eventName": "A", "orderId": "o", "note": "x".repeat(300_000), "n": version});
+        gateway.append_data("o", version, &data).await;
+    }
+    let mut batch = deferred_order(8, 8, store::now_ms());
+    let mut stored = Vec::new();
+    for _ in 0..3 {
+        // There is time for one page of the log, which has three or four of the events.
+        let response = gateway.handler().handle(&batch, Instant::now()).await.unwrap();
+        assert_eq!(response, BatchResponse::default());
+        stored.push(gateway.store.projections.get(&order("o")).await.unwrap().version().get());
+        if let Some(next) = gateway.deferred().pop() {
+            batch = json!({"Records": [{"messageId": "m", "body": next.body}]});
+        }
+    }
+    assert!(stored[0] > 0 && stored[0] < stored[1] && stored[1] <= stored[2], "{stored:?}");
+    assert_eq!((stored[2], gateway.failures().len()), (8, 0));
 }
 
 #[tokio::test]
@@ -237,13 +315,21 @@ async fn a_browser_that_reads_nothing_is_closed_and_holds_up_nobody() {
     // The last event is small and the projection large: each delivery is a message that fills the silent one's socket.
     gateway.append("o", 2..=2).await;
     let mut deliveries = 0;
-    while gateway.store.subscriptions.of_order(&order("o")).await.unwrap().readable.len() == 2 {
+    while gateway.pages().is_empty() {
         assert_eq!(gateway.deliver("o", &[2]).await, BatchResponse::default());
         assert_eq!(versions(&reading.next().await), (vec![2], 2));
         deliveries += 1;
-        assert!(deliveries < 1_000, "the silent browser is still there");
+        assert!(deliveries < 1_000, "the silent browser takes everything");
     }
     assert!(deliveries > 1);
+    let mut rounds = 1;
+    while gateway.work_on_pages().await > 0 {
+        rounds += 1;
+        assert!(rounds < limits::CLOSE_ROUND_MIN, "the silent browser is still there");
+    }
+    owners::hears_nothing(&mut reading).await;
+    assert_eq!(gateway.deliver("o", &[2]).await, BatchResponse::default());
+    assert_eq!(gateway.store.subscriptions.of_order(&order("o")).await.unwrap().rows(), 1);
 }
 
 #[tokio::test]

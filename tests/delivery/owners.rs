@@ -159,3 +159,41 @@ async fn a_row_that_a_push_removed_before_it_said_that_its_order_is_hidden_is_wr
     assert_eq!(hidden["version"], 0);
     assert_eq!(hidden_at(&gateway).await, [Some(Version::FIRST)]);
 }
+
+#[tokio::test]
+async fn who_subscribes_again_to_a_lost_order_hears_of_it_when_it_is_theirs_again() {
+    let gateway = InProcess::start().await;
+    for (version, owner) in [(1, "alice"), (2, "bob"), (3, "alice")] {
+        gateway.put("order_stream", image(version, owner));
+    }
+    deliver(&gateway, 1, "alice").await;
+    let mut alice = browser_of(&gateway, "alice", LATER).await;
+    let alices = connections(&gateway).await.remove(0);
+    deliver(&gateway, 2, "bob").await;
+    assert_eq!(alice.next().await["code"], "forbidden");
+    // The page subscribes again the moment it is told; and then the batch is delivered once more.
+    let subscribe = json!({"action": "subscribe", "orderId": "o"});
+    assert_eq!(gateway.say("alice", &alices, &subscribe).await["version"], 0);
+    deliver(&gateway, 2, "bob").await;
+    hears_nothing(&mut alice).await;
+    assert_eq!(connections(&gateway).await, [alices]);
+    deliver(&gateway, 3, "alice").await;
+    assert_eq!(alice.next().await["version"], 3);
+}
+
+#[tokio::test]
+async fn a_row_that_was_written_again_before_its_owner_is_told_is_not_ended() {
+    let gateway = InProcess::start().await;
+    for (version, owner) in [(1, "alice"), (2, "bob")] {
+        gateway.put("order_stream", image(version, owner));
+    }
+    deliver(&gateway, 1, "alice").await;
+    let mut alice = browser_of(&gateway, "alice", LATER).await;
+    let item = json!({"orderId": {"S": "o"}, "connectionId": {"S": connections(&gateway).await[0]}, "principalId": {"S": "alice"},
+                      "expiresAt": {"N": "9999999999"}, "row": {"S": "written again"}});
+    // After the subscribers are read, and before the row is deleted.
+    gateway.counted.before("DeleteItem", gateway.putting("subscriptions", item));
+    deliver(&gateway, 2, "bob").await;
+    hears_nothing(&mut alice).await;
+    assert_eq!(connections(&gateway).await.len(), 1);
+}

@@ -88,7 +88,7 @@ async fn a_page_that_is_not_pushed_to_comes_again_and_no_other_page_with_it() {
     let batch = json!({"Records": gateway.pages().iter().map(message).collect::<Vec<_>>()});
     let first = gateway.pages()[0].message_id.clone();
     let response = gateway.fan_out_without_api_gateway(&batch).await;
-    assert_eq!(response["batchItemFailures"].as_array().unwrap().len(), 2, "nobody answers at all");
+    assert_eq!(response["batchItemFailures"].as_array().unwrap().len(), 2, "no queue takes who is left");
     let unreadable = json!({"Records": [{"messageId": "unreadable", "body": "{}"}, message(&gateway.pages()[1])]});
     assert_eq!(gateway.fan_out(&unreadable).await, failed("unreadable"));
     for browser in &mut browsers {
@@ -123,4 +123,39 @@ async fn a_page_whose_projection_was_taken_away_waits_until_it_is_back() {
     );
     assert_eq!(gateway.work_on_pages().await, 0);
     assert_eq!(versions(&browsers[0].next().await), (vec![1], 1));
+}
+
+#[tokio::test]
+async fn a_page_goes_on_with_those_who_are_left_and_nobody_gets_the_update_twice() {
+    let (gateway, mut browsers) = five_browsers_in_pages_of_two().await;
+    gateway.append("o", 1..=1).await;
+    gateway.deliver("o", &[1]).await;
+    let message = |page: &local::queue::Message| json!({"messageId": page.message_id, "body": page.body});
+    let first = gateway.pages().remove(0);
+    let batch = json!({"Records": [message(&first)]});
+    assert_eq!(gateway.fan_out_without_connections(&batch).await, json!({"batchItemFailures": []}));
+    let next: serde_json::Value = serde_json::from_str(&gateway.pages()[3].body).unwrap();
+    assert_eq!((next["left"].as_array().unwrap().len(), &next["rounds"]), (2, &json!(1)));
+    // One of them has it by now, says the page; only the other one is pushed to.
+    let mut one_left = next.clone();
+    one_left["left"].as_array_mut().unwrap().truncate(1);
+    let batch = json!({"Records": [{"messageId": "m", "body": one_left.to_string()}]});
+    gateway.fan_out(&batch).await;
+    let mut got = 0;
+    for browser in &mut browsers {
+        got += usize::from(browser.ask(r#"{"action":"ping"}"#).await["type"] == "update");
+    }
+    assert_eq!(got, 1);
+}
+
+#[tokio::test]
+async fn a_page_that_is_older_than_any_connection_is_dropped() {
+    let (gateway, _browsers) = five_browsers_in_pages_of_two().await;
+    gateway.append("o", 1..=1).await;
+    gateway.deliver("o", &[1]).await;
+    let mut page: serde_json::Value = serde_json::from_str(&gateway.pages()[0].body).unwrap();
+    page["begunAt"] = json!(store::now_ms() - 3 * 60 * 60 * 1_000);
+    let batch = json!({"Records": [{"messageId": "m", "body": page.to_string()}]});
+    assert_eq!(gateway.fan_out_without_connections(&batch).await, json!({"batchItemFailures": []}));
+    assert_eq!(gateway.pages().len(), 3, "nothing is left of it");
 }

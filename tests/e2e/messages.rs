@@ -12,8 +12,8 @@ async fn a_bad_message_gets_one_clear_error_and_the_connection_lives_on() {
     let stack = Stack::start(Data::Ephemeral);
     let (mut browser, _) = Browser::subscribed(&stack.websocket_url, "guid_123").await;
     let long = format!(r#"{{"action":"subscribe","orderId":"{}"}}"#, "x".repeat(10_000));
-    let no_action = "the message needs an \"action\": subscribe, unsubscribe, history or ping";
-    let unknown = "the \"action\" is unknown: it must be subscribe, unsubscribe, history or ping";
+    let no_action = "the message needs an \"action\": subscribe, unsubscribe, history, heads or ping";
+    let unknown = "the \"action\" is unknown: it must be subscribe, unsubscribe, history, heads or ping";
     let cases = [
         ("not JSON", "the message is not JSON"),
         ("[]", "the message must be a JSON object"),
@@ -62,4 +62,24 @@ async fn a_frame_over_32_kb_or_a_binary_one_closes_the_connection() {
         browser.send_frame(frame).await;
         assert_eq!(browser.closed().await.code, code);
     }
+}
+
+#[tokio::test]
+async fn heads_are_those_of_orders_with_another_version_and_a_bad_entry_gets_its_own_error() {
+    let stack = Stack::start(Data::Ephemeral);
+    let (mut browser, _) = Browser::subscribed(&stack.websocket_url, "a").await;
+    for (order_id, event_ref) in [("a", "1"), ("a", "2"), ("b", "3")] {
+        let event = json!({"ref": event_ref, "ts": 0, "data": {"eventName": "A", "orderId": order_id}});
+        assert!(stack.run_with_input(&["append", "-"], &event.to_string()).status.success());
+    }
+    while browser.next().await["version"] != 2 {}
+    super::settled(&stack);
+    let heads = |orders: &str| format!(r#"{{"action":"heads","orders":{orders}}}"#);
+    let answer = browser.ask(&heads(r#"{"a":1,"b":1,"none":0,"gone":7}"#)).await;
+    assert_eq!(answer, json!({"type": "heads", "orders": {"a": 2, "gone": 0}}));
+    assert_eq!(browser.ask(&heads(r#"{"a":2}"#)).await, json!({"type": "heads", "orders": {}}));
+    browser.send(&heads(r#"{"a":"2","b":0}"#)).await;
+    let answers = [browser.next().await, browser.next().await];
+    assert_eq!((&answers[0]["code"], &answers[0]["orderId"]), (&json!("bad_request"), &json!("a")));
+    assert_eq!(answers[1], json!({"type": "heads", "orders": {"b": 1}}));
 }

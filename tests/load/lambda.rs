@@ -21,10 +21,33 @@ use serde_json::Value;
 use tests::engine::{Engine, variables};
 use tokio::{net::TcpListener, sync::mpsc};
 
-use crate::{
-    process,
-    work::{AUDIENCE, ISSUER, Work},
-};
+use crate::process;
+
+/// Who tokens are from and for.
+pub(crate) const ISSUER: &str = "https://issuer.example/";
+pub(crate) const AUDIENCE: &str = "shop";
+
+/// What one process is given to do.
+pub(crate) trait Job {
+    /// The invocations, in their order.
+    fn events(&self) -> Vec<Value>;
+
+    /// Stores the rows that they are about.
+    fn prepare(&self, engine: &Engine);
+
+    /// Looks at an answer.
+    fn check(&self, answer: &Value);
+
+    /// The key set of the issuer.
+    fn key_set(&self) -> Value {
+        Value::Null
+    }
+
+    /// How long `@connections` takes for a post.
+    fn post_takes(&self) -> Duration {
+        Duration::ZERO
+    }
+}
 
 /// What a process did.
 pub(crate) struct Answered {
@@ -49,17 +72,19 @@ enum Said {
 struct Shared {
     due: Mutex<VecDeque<String>>,
     key_set: String,
+    post_takes: Duration,
     said: mpsc::UnboundedSender<(Said, Instant)>,
 }
 
 /// Starts a process, hands over its work, and ends it when all is answered.
-pub(crate) async fn work(mut command: Command, work: &Work) -> Answered {
+pub(crate) async fn work(mut command: Command, work: &impl Job) -> Answered {
     let engine = Engine::start().await;
     work.prepare(&engine);
     let due: VecDeque<String> = work.events().iter().map(Value::to_string).collect();
     let invocations = due.len();
     let (sender, mut said) = mpsc::unbounded_channel();
-    let shared = Shared { due: Mutex::new(due), key_set: work.key_set().to_string(), said: sender };
+    let (due, key_set, post_takes) = (Mutex::new(due), work.key_set().to_string(), work.post_takes());
+    let shared = Shared { due, key_set, post_takes, said: sender };
     set_environment(&mut command, &serve(shared).await, &engine);
 
     let started = Instant::now();
@@ -167,6 +192,8 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Respo
         say(Said::Answer(body));
     } else if path.contains("/runtime/") {
         say(Said::Error(String::from_utf8_lossy(&body).into_owned()));
+    } else if method == Method::POST {
+        tokio::time::sleep(shared.post_takes).await;
     }
     Ok(Response::new(Full::default()))
 }

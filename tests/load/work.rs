@@ -10,15 +10,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use tests::engine::Engine;
 
-use crate::issuer::Key;
+use crate::{
+    issuer::Key,
+    lambda::{AUDIENCE, ISSUER, Job},
+};
 
 /// The functions that are measured.
 pub(crate) const FUNCTIONS: [&str; 6] =
     ["authorizer", "connect", "disconnect", "subscribe", "event-handler", "fan-out"];
-
-/// Who tokens are from and for.
-pub(crate) const ISSUER: &str = "https://issuer.example/";
-pub(crate) const AUDIENCE: &str = "shop";
 
 /// Bytes of an event's largest field.
 const NOTE_BYTES: usize = 1_000;
@@ -53,13 +52,25 @@ impl Work {
         Self { is_heavy: true, ..Self::first(function) }
     }
 
-    /// The key set of the issuer.
-    pub(crate) fn key_set(&self) -> Value {
+    /// A token of an issuer whose keys are fetched over HTTP.
+    fn authorize(&self) -> Value {
+        let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let claims = json!({"iss": ISSUER, "aud": AUDIENCE, "sub": "user_123", "exp": now_s + 3_600});
+        let mut event = browser("$connect", "CONNECT", None);
+        event["type"] = json!("REQUEST");
+        event["methodArn"] = json!("arn:aws:execute-api:us-east-1:000000000000:a/local/$connect");
+        event["queryStringParameters"] = json!({"token": self.key.token(&claims)});
+        event["requestContext"]["requestTimeEpoch"] = json!(now_s * 1_000);
+        event
+    }
+}
+
+impl Job for Work {
+    fn key_set(&self) -> Value {
         json!({"keys": [self.key.jwk()]})
     }
 
-    /// The invocations, the last one first.
-    pub(crate) fn events(&self) -> Vec<Value> {
+    fn events(&self) -> Vec<Value> {
         let light = match self.function {
             "authorizer" => self.authorize(),
             "connect" => browser("$connect", "CONNECT", None),
@@ -77,8 +88,7 @@ impl Work {
         }
     }
 
-    /// The rows that the events are about.
-    pub(crate) fn prepare(&self, engine: &Engine) {
+    fn prepare(&self, engine: &Engine) {
         let subscribers = if self.is_heavy { SUBSCRIBERS } else { 1 };
         let subscribed = |order_id: &str, connection_id: &str| {
             let row = json!({"orderId": {"S": order_id}, "connectionId": {"S": connection_id}, "readsAll": {"BOOL": true},
@@ -111,7 +121,7 @@ impl Work {
     }
 
     /// That an answer says what it has to.
-    pub(crate) fn check(&self, answer: &Value) {
+    fn check(&self, answer: &Value) {
         match self.function {
             "authorizer" => {
                 let policy = &answer["policyDocument"]["Statement"][0];
@@ -121,18 +131,6 @@ impl Work {
             "subscribe" => assert!(answer["body"].as_str().unwrap().contains(r#""version":0"#), "{answer}"),
             _ => assert_eq!(answer["statusCode"], 200, "{answer}"),
         }
-    }
-
-    /// A token of an issuer whose keys are fetched over HTTP.
-    fn authorize(&self) -> Value {
-        let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        let claims = json!({"iss": ISSUER, "aud": AUDIENCE, "sub": "user_123", "exp": now_s + 3_600});
-        let mut event = browser("$connect", "CONNECT", None);
-        event["type"] = json!("REQUEST");
-        event["methodArn"] = json!("arn:aws:execute-api:us-east-1:000000000000:a/local/$connect");
-        event["queryStringParameters"] = json!({"token": self.key.token(&claims)});
-        event["requestContext"]["requestTimeEpoch"] = json!(now_s * 1_000);
-        event
     }
 }
 

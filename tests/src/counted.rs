@@ -100,8 +100,13 @@ async fn call(
     let consumed = consumed.as_array().map_or_else(|| vec![consumed.clone()], Clone::clone);
     let units: f64 = consumed.iter().filter_map(|table| table["CapacityUnits"].as_f64()).sum();
     let mut bill = bill.lock().unwrap();
-    let table = asked["TableName"].as_str().unwrap_or("several tables");
-    let consistent = if asked["ConsistentRead"] == true { ", consistent" } else { "" };
+    // A batch of reads names its tables, each with how it is read.
+    let in_batch = asked["RequestItems"].as_object().and_then(|tables| tables.iter().next().filter(|_| tables.len() == 1));
+    let (table, read) = match in_batch {
+        Some((table, read)) => (table.as_str(), read),
+        None => (asked["TableName"].as_str().unwrap_or("several tables"), &asked),
+    };
+    let consistent = if read["ConsistentRead"] == true { ", consistent" } else { "" };
     bill.calls.push(format!("{operation} {table}{consistent}"));
     bill.capacity_units += units;
     drop(bill);

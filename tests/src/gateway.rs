@@ -123,6 +123,23 @@ impl InProcess {
         EventHandler::from_vars(&in_pages(self.variables_without_api_gateway(), page_subscribers_max)).unwrap()
     }
 
+    /// An event handler whose DynamoDB nobody serves, while the queues are there.
+    #[must_use]
+    pub fn handler_without_dynamodb(&self) -> EventHandler {
+        let var = self.variables_without_connections();
+        let nowhere = |name: &str| match name {
+            "AWS_ENDPOINT_URL_DYNAMODB" => Some("http://127.0.0.1:9".to_owned()),
+            _ => var(name),
+        };
+        EventHandler::from_vars(&nowhere).unwrap()
+    }
+
+    /// The event handler.
+    #[must_use]
+    pub fn handler(&self) -> &EventHandler {
+        &self.handler
+    }
+
     /// An event handler whose `@connections` nobody serves, while the queues are there.
     #[must_use]
     pub fn handler_without_connections(&self) -> EventHandler {
@@ -206,13 +223,19 @@ impl InProcess {
         self.pages().len()
     }
 
+    /// Appends an event with this version, which is its ref too.
+    pub async fn append_data(&self, order_id: &str, version: u64, data: &Value) {
+        assert_eq!(data["orderId"], order_id);
+        let data = EventData::new(data.as_object().unwrap().clone()).unwrap();
+        let event = Event { event_ref: EventRef::parse(&version.to_string()).unwrap(), ts_us: 0, data };
+        self.store.event_log.append(&event, None).await.unwrap();
+    }
+
     /// Appends events to an order, each with the number of its version in `n`.
     pub async fn append(&self, order_id: &str, versions: std::ops::RangeInclusive<u64>) {
         for version in versions {
             let data = json!({"eventName": "OrderChanged", "orderId": order_id, "n": version, "stripeToken": "secret"});
-            let data = EventData::new(data.as_object().unwrap().clone()).unwrap();
-            let event = Event { event_ref: EventRef::parse(&version.to_string()).unwrap(), ts_us: 0, data };
-            self.store.event_log.append(&event, None).await.unwrap();
+            self.append_data(order_id, version, &data).await;
         }
     }
 
@@ -246,6 +269,12 @@ impl InProcess {
         let deadline = Instant::now() + Duration::from_secs(20);
         let reply = self.subscribe.handle(serde_json::from_value(request).unwrap(), deadline).await.unwrap();
         serde_json::from_str(reply["body"].as_str().unwrap()).unwrap()
+    }
+
+    /// What puts an item, as a foreign program does.
+    pub fn putting(&self, table: &str, item: Value) -> impl FnOnce() + Send + use<> {
+        let (database, request) = (self.engine.database.clone(), json!({"TableName": table, "Item": item}));
+        move || drop(database.put_item(serde_json::from_value(request).unwrap()).unwrap())
     }
 
     /// What deletes an item, as a foreign program does.

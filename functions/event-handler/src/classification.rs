@@ -1,6 +1,6 @@
 //! What becomes of events that were not folded or not pushed: the one table of every error.
 
-use store::{CallError, error::CallErrorKind, event_log::ReadError, projections::GetError, projections::PutError};
+use store::{error::CallErrorKind, event_log::ReadError, projections::GetError, projections::PutError};
 
 use crate::{FanOutError, FoldError, HandOverError, OrderError};
 
@@ -36,7 +36,7 @@ impl FoldError {
             | Self::Log(ReadError::Broken(_) | ReadError::Hole { .. })
             | Self::LogTooShort { .. } => Class::Lasting,
             Self::Get(GetError::Call(error)) | Self::Put(PutError::Call(error)) | Self::Log(ReadError::Call(error)) => {
-                of_call(error)
+                of_call(error.kind())
             }
             Self::Conflict => Class::Passing,
             Self::Unfinished { .. } => Class::Progress,
@@ -46,9 +46,47 @@ impl FoldError {
 
 /// A call that DynamoDB refuses is refused again: a projection that it cannot hold, for one. A call that is denied is an
 /// operator's fault and concerns every order; it passes when they repair it.
-fn of_call(error: &CallError) -> Class {
-    match error.kind() {
+fn of_call(kind: CallErrorKind) -> Class {
+    match kind {
         CallErrorKind::Throttled | CallErrorKind::Unavailable | CallErrorKind::Denied => Class::Passing,
         CallErrorKind::Refused => Class::Lasting,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::Version;
+    use store::BrokenItem;
+
+    use super::*;
+
+    #[test]
+    fn every_error_of_a_fold_passes_or_lasts() {
+        let broken = || BrokenItem { key: String::new(), reason: String::new() };
+        let version = Version::FIRST;
+        let rows: [(FoldError, Class); 7] = [
+            (GetError::Broken(broken()).into(), Class::Lasting),
+            (PutError::NotStorable(store::item::NotStorable::TooLarge { bytes: 500_000 }).into(), Class::Lasting),
+            (ReadError::Broken(broken()).into(), Class::Lasting),
+            (ReadError::Hole { order_id: "o".to_owned(), missing: version }.into(), Class::Lasting),
+            (FoldError::LogTooShort { at: version, due: version.next() }, Class::Lasting),
+            (FoldError::Conflict, Class::Passing),
+            (FoldError::Unfinished { at: version, due: version.next() }, Class::Progress),
+        ];
+        for (error, class) in rows {
+            assert_eq!(error.class(), class, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_call_that_is_refused_is_refused_again_and_every_other_one_may_be_served() {
+        for (kind, class) in [
+            (CallErrorKind::Throttled, Class::Passing),
+            (CallErrorKind::Unavailable, Class::Passing),
+            (CallErrorKind::Denied, Class::Passing),
+            (CallErrorKind::Refused, Class::Lasting),
+        ] {
+            assert_eq!(of_call(kind), class, "{kind:?}");
+        }
     }
 }

@@ -277,7 +277,7 @@ mod tests {
             let event = Event { event_ref: EventRef::parse("7").unwrap(), ts_us: 1, data };
             let logged = LoggedEvent { version: Version::FIRST, event, origin: Origin::default() };
             let item = store::item::event::to_item(&logged).unwrap();
-            let logged = store::item::event::from_item(&item).unwrap();
+            let logged = store::item::event::from_item(item).unwrap();
             prop_assert_eq!(to_wire(logged.event.data.fields()).to_string(), sent.to_string());
         }
     }

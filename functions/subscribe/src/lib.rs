@@ -121,11 +121,11 @@ impl Subscribe {
     async fn serve(&self, caller: &Caller, text: &str, answers: &Answers<'_>) -> Result<(), AnswerError> {
         let request = match Request::parse(text) {
             Ok(request) => request,
-            Err(error) => return answers.send(&caller.refusal(error)).await,
+            Err(error) => return answers.send(caller.refusal(error)).await,
         };
         match request {
             // API Gateway answers a ping itself; one without that route sends it here, by `$default`.
-            Request::Ping => answers.send(&Message::Pong).await,
+            Request::Ping => answers.send(Message::Pong).await,
             Request::History(range) => self.history(caller, range, answers).await,
             Request::Heads(asked) => self.heads(caller, asked, answers).await,
             Request::Subscribe(wanted) => {
@@ -154,8 +154,8 @@ impl Subscribe {
     async fn unsubscribe(&self, caller: &Caller, order_id: OrderId, answers: &Answers<'_>) -> Result<(), AnswerError> {
         let Store { connections, subscriptions, .. } = &self.store;
         match store::unsubscribe(connections, subscriptions, caller.connection_id(), &order_id).await {
-            Ok(()) => answers.send(&Message::Unsubscribed(order_id)).await,
-            Err(error) => answers.send(&caller.failure(order_id, &error)).await,
+            Ok(()) => answers.send(Message::Unsubscribed(order_id)).await,
+            Err(error) => answers.send(caller.failure(order_id, &error)).await,
         }
     }
 
@@ -181,7 +181,7 @@ async fn each<'a, T>(
 ) -> Result<(), AnswerError> {
     let served = orders.into_iter().map(|order| match order {
         Ok(order) => serve(order),
-        Err(error) => async move { answers.send(&caller.refusal(error)).await }.boxed(),
+        Err(error) => async move { answers.send(caller.refusal(error)).await }.boxed(),
     });
     let mut served = stream::iter(served).buffer_unordered(limits::ORDERS_IN_FLIGHT_MAX);
     while let Some(outcome) = served.next().await {

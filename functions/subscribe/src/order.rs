@@ -5,22 +5,22 @@
 //! Must not know: the other orders of the message.
 //! Source: README.md of `protocol`; `docs/decisions/0006-an-order-of-another-looks-like-no-order.md`.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::RangeInclusive};
 
-use domain::{LoggedEvent, OrderId, Projection, Subscription, Version, limits::SUBSCRIBE_ATTEMPTS_MAX};
+use domain::{Event, LoggedEvent, OrderId, Projection, Subscription, Version, limits::SUBSCRIBE_ATTEMPTS_MAX};
 use protocol::{
-    Message, Update,
+    Message, SentEvent, Update,
     request::{HistoryRange, Since, Wanted},
 };
 use store::{
     CallError,
-    event_log::{LogReader, ReadError},
+    event_log::ReadError,
     projections::GetError,
 };
 
 use crate::{
     Subscribe,
-    answers::{AnswerError, Answers},
+    answers::{AnswerError, Answers, Room},
     caller::Caller,
 };
 
@@ -57,8 +57,8 @@ impl Subscribe {
         let order_id = wanted.order_id.clone();
         match room {
             Ok(with_room) if with_room.contains(&order_id) => {}
-            Ok(_) => return answers.send(&caller.too_many(order_id, self.subscriptions_max)).await,
-            Err(error) => return answers.send(&caller.failure(order_id, error)).await,
+            Ok(_) => return answers.send(caller.too_many(order_id, self.subscriptions_max)).await,
+            Err(error) => return answers.send(caller.failure(order_id, error)).await,
         }
         let served = self.try_subscribe(caller, wanted, answers).await;
         answered(caller, order_id, served, answers).await
@@ -77,17 +77,35 @@ impl Subscribe {
 
     async fn try_subscribe(&self, caller: &Caller, wanted: Wanted, answers: &Answers<'_>) -> Result<(), OrderError> {
         let Wanted { order_id, since } = wanted;
-        let projection = self.record_and_read(caller, &order_id).await?;
+        let (projection, mut room) = self.record_and_read(caller, &order_id, answers).await?;
         let Some(since) = since else {
-            let snapshot = Update::redacted(order_id, &[], &projection, &self.redaction);
-            return Ok(answers.send(&Message::Update(snapshot)).await?);
+            room.shrink_to(projection.bytes);
+            let snapshot = self.update(&order_id, Vec::new(), projection.shown);
+            return Ok(answers.send(Message::Update(snapshot)).await?);
         };
-        if !self.is_same_log(&order_id, since, &projection).await? {
-            let snapshot = Update::redacted(order_id, &[], &projection, &self.redaction);
-            return Ok(answers.send(&Message::Update(Update { reset: true, ..snapshot })).await?);
+        if !self.is_same_log(&order_id, since, &projection.shown).await? {
+            let snapshot = self.update(&order_id, Vec::new(), projection.shown);
+            return Ok(answers.send(Message::Update(Update { reset: true, ..snapshot })).await?);
         }
-        let reader = self.store.event_log.read(&order_id, since.version.next()..=projection.version());
-        self.send_run(&order_id, reader, None, projection, Shape::Update, answers).await
+        let versions = since.version.next()..=projection.shown.version();
+        self.send_run(&order_id, versions, None, projection.shown, Shape::Update, answers).await
+    }
+
+    /// What a caller may see of these events and of the projection after them, without a copy.
+    fn update(&self, order_id: &OrderId, events: Vec<LoggedEvent>, projection: Projection) -> Update {
+        let version = projection.version();
+        let projection = Some(self.redaction.take(projection.into_fields()));
+        Update { projection, version, ..self.part(order_id, version, events) }
+    }
+
+    /// The same of events that are followed by others.
+    fn part(&self, order_id: &OrderId, version: Version, events: Vec<LoggedEvent>) -> Update {
+        let sent = |LoggedEvent { version, event, .. }: LoggedEvent| {
+            let Event { event_ref, ts_us, data } = event;
+            SentEvent { version, event_ref, ts_us, data: self.redaction.take(data.into_fields()) }
+        };
+        let events = events.into_iter().map(sent).collect();
+        Update { order_id: order_id.clone(), version, events, projection: None, reset: false }
     }
 
     /// Whether a client that stands at `since` stands in this log: not above its head, and, if it names the ref of its
@@ -105,96 +123,95 @@ impl Subscribe {
     /// Records the subscription and reads the projection as this caller may see it, in this order: a push that misses the
     /// row has written a projection that is seen here. The row of an order that is not shown says so, and its connection is
     /// not told that it lost the order.
-    async fn record_and_read(&self, caller: &Caller, order_id: &OrderId) -> Result<Projection, OrderError> {
+    async fn record_and_read<'a>(
+        &self,
+        caller: &Caller,
+        order_id: &OrderId,
+        answers: &'a Answers<'_>,
+    ) -> Result<(Shown, Room<'a>), OrderError> {
         let (connection_id, principal) = (caller.connection_id().clone(), caller.principal().clone());
         let expires_at_s = caller.connection.expires_at_s();
         let mut subscription = Subscription::new(order_id.clone(), connection_id, principal, expires_at_s);
         for _ in 0..SUBSCRIBE_ATTEMPTS_MAX {
             let written = self.store.subscriptions.put(&subscription).await?;
-            let projection = self.store.projections.get(order_id).await?;
-            if caller.is_shown(&projection) {
-                return Ok(projection);
-            }
-            let hidden_at = Some(projection.version());
-            if written.hidden_at == hidden_at || self.store.subscriptions.hide(&written, projection.version()).await? {
-                return Ok(caller.hidden(order_id));
+            let room = answers.room().await;
+            let read = self.read_shown(caller, order_id).await?;
+            let Some(hidden) = read.hidden_at else { return Ok((read, room)) };
+            if written.hidden_at == Some(hidden) || self.store.subscriptions.hide(&written, hidden).await? {
+                return Ok((read, room));
             }
             // A push that met the row before it said so took it for one that was shown the order, and removed it.
-            subscription.hidden_at = hidden_at;
+            subscription.hidden_at = Some(hidden);
         }
         Err(OrderError::Contended)
     }
 
-    /// The order's projection as this caller may see it.
-    async fn shown(&self, caller: &Caller, order_id: &OrderId) -> Result<Projection, GetError> {
-        let projection = self.store.projections.get(order_id).await?;
-        Ok(if caller.is_shown(&projection) { projection } else { caller.hidden(order_id) })
+    /// The order's projection as this caller may see it: that of an order without events, if the order is not its own. So
+    /// what is answered does not tell whether there is such an order.
+    async fn read_shown(&self, caller: &Caller, order_id: &OrderId) -> Result<Shown, GetError> {
+        let (stored, bytes) = self.store.projections.get_sized(order_id).await?;
+        let version = stored.projection.version();
+        if version == Version::NONE || caller.principal().may_see(stored.projection.owner()) {
+            return Ok(Shown { shown: stored.projection, bytes, hidden_at: None });
+        }
+        let (connection_id, order_id) = (caller.connection_id().as_str(), order_id.as_str());
+        tracing::info!(request_id = caller.request_id, connection_id, order_id, "not shown: another's order");
+        Ok(Shown { hidden_at: Some(version), ..Shown::default() })
     }
 
     async fn try_history(&self, caller: &Caller, range: HistoryRange, answers: &Answers<'_>) -> Result<(), OrderError> {
         let HistoryRange { order_id, from, to } = range;
-        let stored = self.shown(caller, &order_id).await?;
-        let (first, folded, last) = if to < stored.version() {
-            (Version::FIRST, Some(Projection::default()), to)
-        } else {
-            (from, None, stored.version())
-        };
-        let reader = self.store.event_log.read(&order_id, first..=last);
-        let run = folded.map(|folded| Folded { projection: folded, sent_from: from });
-        self.send_run(&order_id, reader, run, stored, Shape::History, answers).await
+        let stored = self.read_shown(caller, &order_id).await?.shown;
+        if to >= stored.version() {
+            let versions = from..=stored.version();
+            return self.send_run(&order_id, versions, None, stored, Shape::History, answers).await;
+        }
+        drop(stored);
+        // The projection as of a version is the fold up to it; events before `from` are folded and not sent.
+        let versions = Version::FIRST..=to;
+        self.send_run(&order_id, versions, Some(from), Projection::default(), Shape::History, answers).await
     }
 
-    /// Sends what a reader reads, a page in a message; the last one has the projection. With `folded`, that is the fold
-    /// of what is read, and events before its `sent_from` are folded and not sent; else it is `stored`.
+    /// Sends the events of these versions, some in a message; the last one has the projection. With `folded_from`, that is
+    /// what `projection` becomes by what is read, and events before that version are not sent.
     async fn send_run(
         &self,
         order_id: &OrderId,
-        mut reader: LogReader,
-        mut folded: Option<Folded>,
-        stored: Projection,
+        versions: RangeInclusive<Version>,
+        folded_from: Option<Version>,
+        mut projection: Projection,
         shape: Shape,
         answers: &Answers<'_>,
     ) -> Result<(), OrderError> {
-        let mut held: Vec<LoggedEvent> = Vec::new();
-        while let Some(mut page) = reader.next_page().await? {
-            if let Some(Folded { projection, sent_from }) = folded.as_mut() {
-                for logged in &page {
+        let mut reader = self.store.event_log.read(order_id, versions.clone());
+        let mut last_events = Vec::new();
+        while let Some(mut events) = reader.next_page().await? {
+            let Some(version) = events.last().map(|last| last.version) else { continue };
+            if let Some(from) = folded_from {
+                for logged in &events {
                     projection.evolve(logged);
                 }
-                page.retain(|logged| logged.version >= *sent_from);
+                events.retain(|logged| logged.version >= from);
             }
-            if page.is_empty() {
-                continue;
+            if version == *versions.end() {
+                last_events = events;
+            } else if !events.is_empty() {
+                answers.send(shape.message(self.part(order_id, version, events))).await?;
             }
-            if let Some(last) = held.last() {
-                let so_far = Projection::stored(last.version, domain::Fields::new());
-                let update = Update::redacted(order_id.clone(), &held, &so_far, &self.redaction);
-                answers.send(&shape.message(Update { projection: None, ..update })).await?;
-            }
-            held = page;
         }
-        let projection = folded.map_or(stored, |folded| folded.projection);
-        let update = Update::redacted(order_id.clone(), &held, &projection, &self.redaction);
-        Ok(answers.send(&shape.message(update)).await?)
+        let update = self.update(order_id, last_events, projection);
+        Ok(answers.send(shape.message(update)).await?)
     }
 }
 
-impl Caller {
-    fn is_shown(&self, projection: &Projection) -> bool {
-        projection.version() == Version::NONE || self.principal().may_see(projection.owner())
-    }
-
-    /// The projection of an order without events: what is answered does not tell whether there is such an order.
-    fn hidden(&self, order_id: &OrderId) -> Projection {
-        let (connection_id, order_id) = (self.connection_id().as_str(), order_id.as_str());
-        tracing::info!(request_id = self.request_id, connection_id, order_id, "not shown: another's order");
-        Projection::default()
-    }
-}
-
-struct Folded {
-    projection: Projection,
-    sent_from: Version,
+/// A projection as a caller may see it.
+#[derive(Default)]
+struct Shown {
+    shown: Projection,
+    /// Its size as it is stored.
+    bytes: usize,
+    /// The version of the order's projection, if it is another's and not shown.
+    hidden_at: Option<Version>,
 }
 
 impl Shape {
@@ -221,6 +238,6 @@ async fn answered(
             | OrderError::NoProjection(_)
             | OrderError::Contended
             | OrderError::NoLog(_)),
-        ) => answers.send(&caller.failure(order_id, &error)).await,
+        ) => answers.send(caller.failure(order_id, &error)).await,
     }
 }

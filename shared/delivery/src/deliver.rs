@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use domain::{
     ConnectionId, OrderId, Subscription,
-    fan_out::{self, Audience, Health, Outcome, Settlement},
+    fan_out::{self, Audience, Before, Health, Outcome, Settlement},
     limits::CLOSE_ROUND_MIN,
 };
 use futures_util::{StreamExt, stream};
@@ -150,7 +150,7 @@ impl Delivery {
 
     async fn audience(&self, order_id: &OrderId, folded: &Folded, subscriptions: Vec<Subscription>) -> Audience {
         let after = folded.projection.owner();
-        let before = match &folded.before {
+        let owner = match &folded.before {
             OwnerBefore::Known { owner, .. } => owner.clone(),
             OwnerBefore::AsOf(_) if subscriptions.iter().all(|each| each.principal.may_see(after)) => None,
             // Read only for an event that is delivered again after it gave the order to another owner.
@@ -159,7 +159,8 @@ impl Delivery {
                 None
             }),
         };
-        fan_out::audience(subscriptions, before.as_deref(), after, now_ms() / 1_000)
+        let before = Before { owner: owner.as_deref(), version: folded.before.version() };
+        fan_out::audience(subscriptions, before, after, now_ms() / 1_000)
     }
 
     async fn push_to(

@@ -136,6 +136,12 @@ impl EventData {
     pub fn fields(&self) -> &Fields {
         &self.fields
     }
+
+    /// All fields, without a copy.
+    #[must_use]
+    pub fn into_fields(self) -> Fields {
+        self.fields
+    }
 }
 
 /// A fact about an order, as its producer wrote it.

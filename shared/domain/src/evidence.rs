@@ -5,7 +5,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use crate::{ConnectionId, fan_out::Health, limits};
+use crate::{ConnectionId, fan_out::Health, limits, post::Around};
+
+/// Answers age by halves of the window.
+const HALF: Duration = Duration::from_secs(limits::HEALTH_WINDOW.as_secs() / 2);
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Evidence {
@@ -16,6 +19,9 @@ pub(crate) struct Evidence {
     answered_at: Option<Duration>,
     /// Connections whose first attempt, begun after that, was not answered.
     unanswered: BTreeSet<ConnectionId>,
+    /// Calls that were accepted ever.
+    accepted: u64,
+    /// When a call was refused because of the account the last time.
     account_throttled_at: Option<Duration>,
 }
 
@@ -27,18 +33,18 @@ struct Answers {
 
 impl Evidence {
     pub(crate) fn accepted(&mut self, now: Duration) {
-        let half = self.half(now);
-        half.accepted = half.accepted.saturating_add(1);
+        self.half(now).accepted += 1;
+        self.accepted += 1;
         self.answered(now);
     }
 
     /// A connection was throttled; whose fault it is, is open.
     pub(crate) fn throttled(&mut self, now: Duration) {
-        let half = self.half(now);
-        half.throttled = half.throttled.saturating_add(1);
+        self.half(now).throttled += 1;
         self.answered(now);
     }
 
+    /// A call was refused because of the account.
     pub(crate) fn account_throttled(&mut self, now: Duration) {
         self.account_throttled_at = Some(now);
     }
@@ -47,13 +53,17 @@ impl Evidence {
     /// answered meanwhile.
     pub(crate) fn unanswered(&mut self, connection_id: &ConnectionId, begun: Duration) {
         let is_news = self.answered_at.is_none_or(|answered_at| answered_at < begun);
-        if is_news && self.unanswered.len() < limits::OUT_CONNECTIONS_MIN {
+        if is_news && !self.is_out() {
             self.unanswered.insert(connection_id.clone());
         }
     }
 
     pub(crate) fn is_out(&self) -> bool {
         self.unanswered.len() >= limits::OUT_CONNECTIONS_MIN
+    }
+
+    pub(crate) fn around(&self) -> Around {
+        Around { is_out: self.is_out(), accepted: self.accepted, account_throttled_at: self.account_throttled_at }
     }
 
     pub(crate) fn health(&self, now: Duration) -> Health {
@@ -65,11 +75,10 @@ impl Evidence {
             return Health::Throttling;
         }
         let [this, before] = self.halves;
-        let age = now.saturating_sub(self.half_begun);
-        let (accepted, throttled) = match age {
-            _ if age < HALF => (this.accepted.saturating_add(before.accepted), this.throttled + before.throttled),
-            _ if age < limits::HEALTH_WINDOW => (this.accepted, this.throttled),
-            _ => (0, 0),
+        let Answers { accepted, throttled } = match now.saturating_sub(self.half_begun) {
+            age if age < HALF => this.and(before),
+            age if age < limits::HEALTH_WINDOW => this,
+            _ => Answers::default(),
         };
         let enough = if throttled > 0 { limits::UP_ACCEPTED_MIN } else { 1 };
         if accepted >= enough { Health::Up } else { Health::Unknown }
@@ -83,12 +92,18 @@ impl Evidence {
     fn half(&mut self, now: Duration) -> &mut Answers {
         let age = now.saturating_sub(self.half_begun);
         if age >= HALF {
-            let before = if age < limits::HEALTH_WINDOW { self.halves[0] } else { Answers::default() };
+            let [this, _] = self.halves;
+            let before = if age < limits::HEALTH_WINDOW { this } else { Answers::default() };
             self.halves = [Answers::default(), before];
             self.half_begun = now;
         }
-        &mut self.halves[0]
+        let [this, _] = &mut self.halves;
+        this
     }
 }
 
-const HALF: Duration = Duration::from_secs(limits::HEALTH_WINDOW.as_secs() / 2);
+impl Answers {
+    fn and(self, other: Self) -> Self {
+        Self { accepted: self.accepted + other.accepted, throttled: self.throttled + other.throttled }
+    }
+}

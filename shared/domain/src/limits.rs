@@ -89,15 +89,18 @@ pub const PUSH_PROCESSES_MAX: u32 = 10;
 /// Of the account's quota, the percentage that the processes of one function use while nothing is throttled.
 pub const PACE_QUOTA_PERCENT: u32 = 90;
 
-/// Of its share of the quota a process may burst this part of a second's calls after a pause. Source: API Gateway's own
-/// burst is half of its rate.
-pub const PACE_BURST_SECONDS: f64 = 0.5;
+/// After a pause a process may burst as many calls as it may make in this time. Source: API Gateway's own burst is half a
+/// second's calls; half of that is left to others.
+pub const PACE_BURST_SECONDS: f64 = 0.25;
 
 /// The burst of a process that was throttled lately: what a timer's coarseness costs.
 pub const PACE_SLOWED_BURST_SECONDS: f64 = 0.02;
 
 /// The lowest pace, as a part of the process's share of the quota: throttling never stops a process.
 pub const PACE_FLOOR_PART: f64 = 0.1;
+
+/// The same while connections are throttled and none of them is served later: it may be they that are too slow.
+pub const PACE_UNPROVEN_FLOOR_PART: f64 = 0.5;
 
 /// By how much of the process's share the pace rises in a second without throttling.
 pub const PACE_RISE_PART: f64 = 0.05;
@@ -117,14 +120,21 @@ pub const PACE_PASSED_MIN: usize = 3;
 /// Connections that are throttled within a window and make up most of its answers, from which on the pace falls as well.
 pub const PACE_THROTTLED_MIN: usize = 10;
 
-/// How long an answer counts for what is known of API Gateway: longer than an invocation pushes to a page.
-pub const HEALTH_WINDOW: Duration = Duration::from_secs(30);
+/// How long an answer counts for what is known of API Gateway: as long as an invocation pushes to a page.
+pub const HEALTH_WINDOW: Duration = Duration::from_secs(16);
 
 /// Connections in a row that API Gateway does not answer, from which on it counts as out.
 pub const OUT_CONNECTIONS_MIN: usize = 5;
 
 /// Connections of an update that are tried although API Gateway counts as out. If one is answered, the others follow.
 pub const OUT_TRIALS_MAX: usize = 3;
+
+/// Calls of a process that are accepted between a connection's first and last 429, from which on its reader is too slow.
+/// While the account refuses three calls in ten, twenty are accepted in a row less than once in a thousand times.
+pub const OTHERS_SERVED_MIN: u64 = 20;
+
+/// How long before its first 429 nobody may have been throttled because of the account, for the same conclusion.
+pub const CALM_BEFORE: Duration = Duration::from_secs(2);
 
 /// Accepted calls from which on API Gateway counts as up although a connection was throttled.
 pub const UP_ACCEPTED_MIN: u32 = 5;
@@ -162,6 +172,12 @@ pub const PUSH_PAUSE_FIRST: Duration = Duration::from_millis(50);
 /// What an invocation keeps of its time for settling: closing connections, answering.
 pub const INVOCATION_RESERVE: Duration = Duration::from_secs(5);
 
+/// Of the reserve, what probes and closes may take; the rest is for the tables and the answer.
+pub const SETTLE_TIME: Duration = Duration::from_secs(3);
+
+const _: () = assert!(PUSH_TIME_OUT.as_secs() < SETTLE_TIME.as_secs());
+const _: () = assert!(SETTLE_TIME.as_secs() < INVOCATION_RESERVE.as_secs());
+
 /// Bad connections of one settlement that are closed, whatever their share: a close is safe (the client resumes from the
 /// log) and this many reconnects at once are no storm.
 pub const CLOSES_ANY_SHARE_MAX: usize = 3;
@@ -169,22 +185,18 @@ pub const CLOSES_ANY_SHARE_MAX: usize = 3;
 /// Of the connections of one settlement, one in this many may be closed.
 pub const CLOSES_SHARE_DIVISOR: usize = 10;
 
-/// The first round in which a connection is closed although nobody else got the same update: the evidence is a probe's
-/// then, and an outage of a moment is over.
+/// The first round in which a connection is closed that may have been throttled because of the account, or that is not
+/// answered although nobody else got the same update: a disturbance of a moment is over by then.
 pub const CLOSE_ROUND_MIN: u32 = 3;
-
-/// Connections that got an update, from which on one that was throttled in all its attempts is closed in any round. That
-/// so many are served at once while the account is throttled is out of the question.
-pub const CLOSE_THROTTLED_DELIVERED_MIN: usize = 20;
 
 /// Longest delay before the second round of an update's pushes, doubled for each further one; the jitter is full.
 pub const RETRY_DELAY_FIRST: Duration = Duration::from_secs(2);
 
 /// Longest delay before any round.
-pub const RETRY_DELAY_MAX: Duration = Duration::from_secs(2 * 60);
+pub const RETRY_DELAY_MAX: Duration = Duration::from_secs(60);
 
 /// Doublings after which the delay is [`RETRY_DELAY_MAX`].
-pub const RETRY_DOUBLINGS_MAX: u32 = 6;
+pub const RETRY_DOUBLINGS_MAX: u32 = 5;
 
 /// Longest delay that the queue takes. Source: SQS, `DelaySeconds` (15 minutes).
 pub const QUEUE_DELAY_MAX: Duration = Duration::from_secs(15 * 60);
@@ -200,6 +212,15 @@ pub const ROW_GRACE: Duration = Duration::from_secs(10 * 60);
 
 /// Keys in one `BatchWriteItem`. Source: DynamoDB quotas (25).
 pub const BATCH_WRITE_KEYS_MAX: usize = 25;
+
+/// Events of a log that are in memory at once, in bytes as they are stored, unless one takes more. It is as much as one
+/// projection may take.
+pub const LOG_PART_BYTES_MAX: usize = ITEM_BYTES_MAX;
+
+/// Bytes of projections and events, as they are stored, that the answers to one message hold at once. The largest order takes
+/// all but the last 64 KB, so that it has no other large one beside it, while small ones are read as others are sent. In memory
+/// a byte of many small values takes up to 300.
+pub const ANSWER_BYTES_MAX: usize = ITEM_BYTES_MAX + 64 * 1024;
 
 /// Attempts to subscribe to an order of another that changes meanwhile: each needs one more event of the order between two
 /// calls.

@@ -12,7 +12,7 @@ use crate::{
     evidence::Evidence,
     fan_out::Health,
     limits,
-    post::{Answer, Post},
+    post::{Answer, Around, Post},
 };
 
 const REQUESTS_PER_SECOND_VARIABLE: &str = "REQUESTS_PER_SECOND";
@@ -134,8 +134,8 @@ impl Pace {
             Answer::Accepted | Answer::Gone | Answer::InvalidId | Answer::TooLarge => {
                 self.evidence.accepted(now);
                 self.count(call.begun, now, |window| window.answers += 1);
-                if let Some(throttled_at) = call.post.and_then(Post::throttled_at) {
-                    self.account_throttled(call.connection_id, throttled_at, now);
+                if let Some(begun) = call.post.and_then(Post::throttled_at) {
+                    self.account_throttled(call.connection_id, begun, now);
                 }
             }
             Answer::Throttled => {
@@ -166,6 +166,12 @@ impl Pace {
         self.evidence.is_out()
     }
 
+    /// What a post's attempts are judged by.
+    #[must_use]
+    pub fn around(&self) -> Around {
+        self.evidence.around()
+    }
+
     /// What is known of API Gateway.
     #[must_use]
     pub fn health(&self, now: Duration) -> Health {
@@ -178,9 +184,10 @@ impl Pace {
         self.rate
     }
 
-    fn account_throttled(&mut self, connection_id: &ConnectionId, throttled_at: Duration, now: Duration) {
+    /// A connection was throttled because of the account, by a call that began at `begun`.
+    fn account_throttled(&mut self, connection_id: &ConnectionId, begun: Duration, now: Duration) {
         self.evidence.account_throttled(now);
-        self.count(throttled_at, now, |window| {
+        self.count(begun, now, |window| {
             window.passed.insert(connection_id.clone());
         });
         self.fall_if_throttled(now);
@@ -200,13 +207,15 @@ impl Pace {
     fn fall_if_throttled(&mut self, now: Duration) {
         let Window { answers, throttles, throttled, passed, .. } = &self.window;
         let is_most = throttled.len() >= limits::PACE_THROTTLED_MIN && throttles.saturating_mul(2) > *answers;
-        if passed.len() < limits::PACE_PASSED_MIN && !is_most {
-            return;
-        }
+        let floor = match passed.len() >= limits::PACE_PASSED_MIN {
+            true => limits::PACE_FLOOR_PART,
+            false if is_most => limits::PACE_UNPROVEN_FLOOR_PART,
+            false => return,
+        };
         let served = 1.0 - f64::from(*throttles) / f64::from(*answers).max(1.0);
         self.advance(now);
         let rate = self.rate * served.clamp(limits::PACE_FALL_MIN, limits::PACE_FALL_MAX);
-        self.rate = rate.max(self.most * limits::PACE_FLOOR_PART);
+        self.rate = rate.max((self.most * floor).min(self.rate));
         self.tokens = self.tokens.min(0.0);
         self.slowed_at = Some(now);
         self.window = Window { begun: now, ..Window::default() };
@@ -219,5 +228,203 @@ impl Pace {
         let burst_s =
             if self.rate < self.most { limits::PACE_SLOWED_BURST_SECONDS } else { limits::PACE_BURST_SECONDS };
         self.tokens = (self.tokens + self.rate * elapsed_s).min((self.rate * burst_s).max(1.0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::post::Next;
+
+    const FOREVER: Duration = Duration::MAX;
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn id(number: usize) -> ConnectionId {
+        ConnectionId::new(number.to_string())
+    }
+
+    /// The share of one of ten processes: 900 calls a second.
+    fn pace() -> Pace {
+        Pace::new(Quota::new(10_000, 10))
+    }
+
+    /// A post that is answered like this, an attempt a millisecond from `now` on.
+    fn post(pace: &mut Pace, number: usize, answers: &[Answer], now: Duration) -> Option<crate::fan_out::Outcome> {
+        let connection_id = id(number);
+        let mut post = Post::default();
+        let mut outcome = None;
+        for (attempt, answer) in answers.iter().enumerate() {
+            let begun = now + ms(u64::try_from(attempt).unwrap());
+            pace.answered(Call { connection_id: &connection_id, begun, post: Some(&post) }, *answer, begun);
+            if let Next::End(end) = post.answered(*answer, begun, pace.around()) {
+                outcome = Some(end);
+            }
+        }
+        outcome
+    }
+
+    /// How many calls may begin within a time, each as soon as it may.
+    fn begun_within(pace: &mut Pace, from: Duration, within: Duration) -> usize {
+        std::iter::from_fn(|| pace.take(from, from + within)).count()
+    }
+
+    #[test]
+    fn a_process_calls_at_its_share_of_the_quota_after_a_burst() {
+        let mut pace = pace();
+        assert_eq!(begun_within(&mut pace, ms(0), ms(0)), 225, "the burst of a quarter of a second");
+        let calls = begun_within(&mut pace, ms(0), ms(1_000));
+        assert!((899..=901).contains(&calls), "{calls}");
+        assert_eq!(begun_within(&mut pace, ms(60_000), ms(0)), 225, "a pause fills the burst and no more");
+    }
+
+    #[test]
+    fn a_call_that_would_be_too_late_takes_nothing() {
+        let mut pace = pace();
+        begun_within(&mut pace, ms(0), ms(0));
+        assert_eq!(pace.take(ms(0), ms(0)), None);
+        let wait = pace.take(ms(0), FOREVER).unwrap();
+        assert!(wait < ms(2), "{wait:?}");
+    }
+
+    #[test]
+    fn calls_in_flight_are_derived_from_the_quota() {
+        for (requests, processes, calls) in [(10_000, 10, 63), (2_500, 10, 15), (100, 10, 8), (1_000_000, 1, 64)] {
+            assert_eq!(Quota::new(requests, processes).in_flight_max(), calls, "{requests} {processes}");
+        }
+    }
+
+    #[test]
+    fn the_quota_is_read_from_the_environment() {
+        let read = |requests: Option<&'static str>, processes: Option<&'static str>| {
+            Quota::from_vars(|name| match name {
+                "REQUESTS_PER_SECOND" => requests.map(str::to_owned),
+                "PUSH_PROCESSES_MAX" => processes.map(str::to_owned),
+                _ => None,
+            })
+        };
+        assert_eq!(read(None, None), Ok(Quota::new(10_000, 10)));
+        assert_eq!(read(Some("2500"), Some("4")), Ok(Quota::new(2_500, 4)));
+        for malformed in ["", "0", "-1", "1000001", "ten"] {
+            assert!(read(Some(malformed), None).is_err(), "{malformed}");
+            assert!(read(None, Some(malformed)).is_err(), "{malformed}");
+        }
+    }
+
+    #[test]
+    fn the_pace_falls_when_several_connections_are_throttled_and_then_served_and_rises_slowly() {
+        let mut pace = pace();
+        for number in 0..2 {
+            post(&mut pace, number, &[Answer::Throttled, Answer::Accepted], ms(100));
+        }
+        assert_eq!(pace.rate(), 900.0, "two are too few");
+        post(&mut pace, 2, &[Answer::Throttled, Answer::Accepted], ms(101));
+        assert_eq!(pace.rate(), 450.0);
+        // What began before says nothing of the new pace.
+        for number in 3..9 {
+            post(&mut pace, number, &[Answer::Throttled, Answer::Accepted], ms(50));
+        }
+        assert_eq!(pace.rate(), 450.0);
+        pace.take(ms(1_102), FOREVER);
+        assert!((494.0..=496.0).contains(&pace.rate()), "{}", pace.rate());
+        pace.take(ms(60_000), FOREVER);
+        assert_eq!(pace.rate(), 900.0);
+    }
+
+    #[test]
+    fn the_pace_never_falls_below_its_floor() {
+        let mut pace = pace();
+        for number in 0..100 {
+            let now = ms(10 * u64::try_from(number).unwrap());
+            post(&mut pace, number, &[Answer::Throttled, Answer::Accepted], now);
+        }
+        assert!((90.0..100.0).contains(&pace.rate()), "{}", pace.rate());
+    }
+
+    #[test]
+    fn a_few_slow_readers_do_not_slow_the_process() {
+        let mut pace = pace();
+        for round in 0..100 {
+            for number in 0..10 {
+                let now = ms(20 * round);
+                post(&mut pace, number, &[Answer::Accepted], now);
+                post(&mut pace, 100 + number % 8, &[Answer::Throttled; 4], now);
+                // One that is only just too slow.
+                post(&mut pace, 200, &[Answer::Throttled, Answer::Accepted], now);
+            }
+        }
+        assert_eq!(pace.rate(), 900.0);
+    }
+
+    #[test]
+    fn many_connections_that_are_throttled_and_never_served_slow_the_process_by_half_at_most() {
+        let mut pace = pace();
+        for number in 0..1_000 {
+            post(&mut pace, number, &[Answer::Throttled; 4], ms(u64::try_from(number).unwrap()));
+        }
+        assert!((450.0..=500.0).contains(&pace.rate()), "{}", pace.rate());
+    }
+
+    #[test]
+    fn health_is_what_recent_calls_say() {
+        let mut pace = pace();
+        assert_eq!(pace.health(ms(0)), Health::Unknown);
+        post(&mut pace, 0, &[Answer::Accepted], ms(0));
+        assert_eq!(pace.health(ms(7_000)), Health::Up);
+        assert_eq!(pace.health(ms(30_000)), Health::Unknown, "that is long ago");
+        post(&mut pace, 1, &[Answer::Throttled; 4], ms(30_000));
+        assert_eq!(pace.health(ms(30_010)), Health::Unknown, "whose fault it is, is open");
+        for number in 0..5 {
+            post(&mut pace, number, &[Answer::Accepted], ms(30_010));
+        }
+        assert_eq!(pace.health(ms(30_020)), Health::Up);
+        post(&mut pace, 2, &[Answer::Throttled, Answer::Accepted], ms(30_030));
+        assert_eq!(pace.health(ms(45_000)), Health::Throttling);
+        assert_eq!(pace.health(ms(47_000)), Health::Unknown);
+    }
+
+    #[test]
+    fn a_probe_that_is_throttled_is_the_accounts() {
+        let mut pace = pace();
+        for number in 0..5 {
+            post(&mut pace, number, &[Answer::Accepted], ms(0));
+        }
+        let probe = Call { connection_id: &id(0), begun: ms(0), post: None };
+        pace.answered(probe, Answer::Throttled, ms(10));
+        assert_eq!(pace.health(ms(20)), Health::Throttling);
+    }
+
+    #[test]
+    fn api_gateway_is_out_when_it_answers_none_of_five_connections_and_not_any_more_when_it_answers_one() {
+        for answer in [Answer::Silent, Answer::Unanswered, Answer::Refused] {
+            let mut pace = pace();
+            post(&mut pace, 9, &[Answer::Accepted], ms(0));
+            for number in [1, 2, 3, 4, 4, 4] {
+                post(&mut pace, number, &[answer], ms(10));
+            }
+            assert_eq!(pace.health(ms(20)), Health::Up, "four connections may be bad");
+            post(&mut pace, 5, &[answer], ms(30));
+            assert_eq!(pace.health(ms(40)), Health::Out);
+            assert_eq!(pace.health(ms(600_000)), Health::Out, "nothing says otherwise");
+            for answer in [Answer::Gone, Answer::TooLarge, Answer::InvalidId, Answer::Accepted, Answer::Throttled] {
+                let mut pace = pace.clone();
+                post(&mut pace, 1, &[answer], ms(50));
+                assert!(!pace.is_out(), "{answer:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_failure_that_began_before_another_call_was_answered_says_nothing_of_api_gateway() {
+        let mut pace = pace();
+        post(&mut pace, 9, &[Answer::Accepted], ms(1_000));
+        for number in 0..20 {
+            let dead = id(number);
+            let call = Call { connection_id: &dead, begun: ms(999), post: Some(&Post::default()) };
+            pace.answered(call, Answer::Silent, ms(2_999));
+        }
+        assert_eq!(pace.health(ms(3_000)), Health::Up);
     }
 }

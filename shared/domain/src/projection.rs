@@ -35,6 +35,12 @@ impl Projection {
         &self.fields
     }
 
+    /// The folded fields, without a copy.
+    #[must_use]
+    pub fn into_fields(self) -> Fields {
+        self.fields
+    }
+
     /// The user whose order it is: the field `userId`, if it is a text.
     #[must_use]
     pub fn owner(&self) -> Option<&str> {

@@ -40,6 +40,26 @@ impl Redaction {
         Redacted(self.strip(fields))
     }
 
+    /// The fields without the redacted ones, without a copy of the others.
+    #[must_use]
+    pub fn take(&self, mut fields: Fields) -> Redacted {
+        self.remove_from(&mut fields);
+        Redacted(fields)
+    }
+
+    fn remove_from(&self, fields: &mut Fields) {
+        fields.retain(|name, _| !self.0.contains(name));
+        fields.values_mut().for_each(|value| self.remove_from_value(value));
+    }
+
+    fn remove_from_value(&self, value: &mut Value) {
+        match value {
+            Value::Object(fields) => self.remove_from(fields),
+            Value::Array(values) => values.iter_mut().for_each(|value| self.remove_from_value(value)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+
     fn strip(&self, fields: &Fields) -> Fields {
         let kept = fields.iter().filter(|(name, _)| !self.0.contains(*name));
         kept.map(|(name, value)| (name.clone(), self.strip_value(value))).collect()
@@ -110,6 +130,7 @@ mod tests {
             let redacted = redaction.apply(&stored);
             prop_assert_eq!(redacted.fields(), &sent);
             prop_assert!(!Value::Object(sent).to_string().contains("\"a\":"));
+            prop_assert_eq!(&redaction.take(stored), &redacted);
         }
     }
 }

@@ -12,7 +12,10 @@ mod frame;
 mod signer;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -20,13 +23,17 @@ use aws_types::SdkConfig;
 use call::{Caller, Request};
 use domain::{
     ConnectionId, VariableError,
-    fan_out::{Health, Outcome},
+    fan_out::{self, Health, Outcome},
     limits,
     pace::{Call, Pace, Quota},
     post::{Next, Post},
 };
 use frame::Frame;
-use futures_util::{StreamExt, stream};
+use futures_util::{
+    StreamExt,
+    future::{join, join_all},
+    stream,
+};
 use telemetry::measure::Count;
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
@@ -97,8 +104,8 @@ impl Push {
 
     /// Sends the same frames to many connections, each with its own outcome. The frames are copied and hashed once.
     ///
-    /// While API Gateway is out, only [`limits::OUT_TRIALS_MAX`] connections are tried; the others follow if one of these is
-    /// answered, and are unattempted if not.
+    /// While API Gateway is out, [`limits::OUT_TRIALS_MAX`] connections are tried and probed; the others follow if a call is
+    /// answered, and are unattempted if not. So is the rest of a round that is hopeless.
     pub async fn send_all(
         &self,
         mut connection_ids: Vec<ConnectionId>,
@@ -108,35 +115,47 @@ impl Push {
         let frames: Vec<Frame> = frames.iter().map(|text| Frame::new(text)).collect();
         // Those that failed are not the first of the next round again.
         fastrand::shuffle(&mut connection_ids);
-        let mut outcomes = Vec::with_capacity(connection_ids.len());
+        let connections = connection_ids.len();
+        let mut outcomes = Vec::with_capacity(connections);
         if self.shared.is_out() {
-            let trials = connection_ids.split_off(connection_ids.len().saturating_sub(limits::OUT_TRIALS_MAX));
-            let trials = trials.into_iter().map(|connection_id| async {
-                let outcome = self.shared.send_frames(&connection_id, &frames, deadline).await;
-                (connection_id, outcome)
-            });
-            outcomes.extend(futures_util::future::join_all(trials).await);
+            let trials = connection_ids.split_off(connections.saturating_sub(limits::OUT_TRIALS_MAX));
+            let posts = join_all(trials.iter().map(|connection_id| async {
+                // While API Gateway is out, a failure says nothing about the connection.
+                match self.shared.send_frames(connection_id, &frames, deadline).await {
+                    Outcome::Failed | Outcome::Refused => Outcome::Unattempted,
+                    outcome => outcome,
+                }
+            }));
+            let (tried, _health) = join(posts, self.probe(&trials, deadline)).await;
+            outcomes.extend(trials.iter().cloned().zip(tried));
         }
+        let is_over = AtomicBool::new(false);
         let sends = connection_ids.into_iter().map(|connection_id| async {
-            let outcome = match self.shared.is_out() {
+            let outcome = match is_over.load(Ordering::Relaxed) || self.shared.is_out() {
                 true => Outcome::Unattempted,
                 false => self.shared.send_frames(&connection_id, &frames, deadline).await,
             };
             (connection_id, outcome)
         });
         let mut sends = stream::iter(sends).buffer_unordered(self.shared.in_flight_max);
-        while let Some(outcome) = sends.next().await {
-            outcomes.push(outcome);
+        let mut served = 0;
+        while let Some((connection_id, outcome)) = sends.next().await {
+            served += usize::from(outcome.is_served());
+            outcomes.push((connection_id, outcome));
+            if served == 0 {
+                is_over.store(fan_out::is_hopeless(served, outcomes.len(), connections), Ordering::Relaxed);
+            }
         }
         outcomes
     }
 
-    /// Closes a connection, so that its client reconnects. One that is gone is closed. What can pass is retried.
+    /// Closes a connection, so that its client reconnects. One that is gone is closed. What can pass is retried, until
+    /// [`limits::SETTLE_TIME`] after the deadline of the pushes.
     ///
     /// # Errors
-    /// [`NotClosed`] if API Gateway did not do it before `deadline`.
+    /// [`NotClosed`] if API Gateway did not do it.
     pub async fn close(&self, connection_id: &ConnectionId, deadline: Instant) -> Result<(), NotClosed> {
-        let outcome = self.shared.attempts(Request::Delete, connection_id, deadline).await;
+        let outcome = self.shared.attempts(Request::Delete, connection_id, deadline + limits::SETTLE_TIME).await;
         match outcome {
             Outcome::Delivered | Outcome::Gone | Outcome::InvalidId => Ok(()),
             Outcome::TooLarge | Outcome::Throttled | Outcome::Failed | Outcome::Refused | Outcome::Unattempted => {
@@ -146,16 +165,16 @@ impl Push {
     }
 
     /// Asks API Gateway for a few of these connections, which needs no browser that reads. The answers count for
-    /// [`Push::health`], which is returned.
+    /// [`Push::health`], which is returned. It may take until [`limits::SETTLE_TIME`] after the deadline of the pushes.
     pub async fn probe(&self, connection_ids: &[ConnectionId], deadline: Instant) -> Health {
         let shared = &self.shared;
         let probes = connection_ids.iter().cycle().take(limits::PROBES_MAX).map(|connection_id| async move {
-            let Some(_permit) = shared.begin(deadline).await else { return };
+            let Some(_permit) = shared.begin(deadline + limits::SETTLE_TIME).await else { return };
             let begun = shared.now();
             let answer = shared.caller.attempt(Request::Get, connection_id).await;
             shared.pace().answered(Call { connection_id, begun, post: None }, answer, shared.now());
         });
-        futures_util::future::join_all(probes).await;
+        join_all(probes).await;
         self.health()
     }
 
@@ -191,8 +210,8 @@ impl Shared {
                 let mut pace = self.pace();
                 let answered = Call { connection_id, begun, post: is_post.then_some(&post) };
                 pace.answered(answered, answer, self.now());
-                let is_out = pace.is_out();
-                post.answered(answer, begun, is_out)
+                let around = pace.around();
+                post.answered(answer, begun, around)
             };
             let pause = match next {
                 Next::End(outcome) => return outcome,
@@ -204,14 +223,17 @@ impl Shared {
             if Instant::now() + pause + limits::PUSH_TIME_OUT > deadline {
                 return so_far;
             }
-            Count::PushesRetried.add(1);
             sleep(pause).await;
+            if self.is_out() {
+                return so_far;
+            }
+            Count::PushesRetried.add(1);
         }
     }
 
     /// Waits until a call may begin; `None` if it might then not end before `deadline`.
     async fn begin(&self, deadline: Instant) -> Option<SemaphorePermit<'_>> {
-        let latest = deadline.checked_sub(limits::PUSH_TIME_OUT)?;
+        let latest = deadline.checked_sub(limits::PUSH_TIME_OUT).filter(|latest| *latest >= Instant::now())?;
         let permit = match self.in_flight.try_acquire() {
             Ok(permit) => permit,
             // The semaphore is never closed.

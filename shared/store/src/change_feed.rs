@@ -45,7 +45,7 @@ fn record(record: &Value) -> Result<FeedRecord, UnreadableBatch> {
     let sequence_number = sequence_number.ok_or(UnreadableBatch::NoSequenceNumber)?.to_owned();
     let image_of = |name: &str| change.and_then(|change| change.get(name)).and_then(item_of);
     let event = match image_of("NewImage") {
-        Some(item) => item::event::from_item(&item),
+        Some(item) => item::event::from_item(item),
         None => Err(BrokenItem {
             key: item::event::key_of(&image_of("Keys").unwrap_or_default()),
             reason: "the record's NewImage is no map of DynamoDB's types".to_owned(),

@@ -4,7 +4,7 @@
 //! Must not know: projections, subscribers.
 //! Source: `docs/tables.md`, "Appending from any language".
 
-use std::{collections::BTreeSet, ops::RangeInclusive};
+use std::{collections::BTreeSet, ops::RangeInclusive, vec};
 
 use aws_sdk_dynamodb::{
     Client, error::SdkError, operation::put_item::PutItemError, operation::query::builders::QueryFluentBuilder,
@@ -234,6 +234,7 @@ impl EventLog {
             order_id: order_id.clone(),
             expected: (*versions.start()).max(Version::FIRST),
             versions: (*versions.start()).max(Version::FIRST)..=*versions.end(),
+            items: Vec::new().into_iter(),
             next_page: (versions.start() <= versions.end()).then_some(None),
         }
     }
@@ -263,17 +264,42 @@ pub struct LogReader {
     order_id: OrderId,
     versions: RangeInclusive<Version>,
     expected: Version,
+    /// What DynamoDB gave and nobody asked for yet.
+    items: vec::IntoIter<Item>,
     /// Absent at the end; else DynamoDB's key of the page before, if there was one.
     next_page: Option<Option<Item>>,
 }
 
 impl LogReader {
-    /// The next events, in order, at most 1 MB of them; `None` at the end.
+    /// The next events, in order: as many as take [`limits::LOG_PART_BYTES_MAX`] in the table, or one that takes more; `None`
+    /// at the end. DynamoDB's own pages of 1 MB would be too much where they are of many small values.
     ///
     /// # Errors
     /// [`ReadError`] if DynamoDB does not answer, or the log has a broken item or a hole.
     pub async fn next_page(&mut self) -> Result<Option<Vec<LoggedEvent>>, ReadError> {
-        let Some(start_key) = self.next_page.take() else { return Ok(None) };
+        while self.items.as_slice().is_empty() {
+            let Some(start_key) = self.next_page.take() else { return Ok(None) };
+            self.read(start_key).await?;
+        }
+        let (mut events, mut bytes) = (Vec::new(), 0);
+        while let Some(item) = self.items.as_slice().first() {
+            bytes += item::size::bytes(item);
+            if bytes > limits::LOG_PART_BYTES_MAX && !events.is_empty() {
+                break;
+            }
+            let Some(logged) = self.items.next().map(item::event::from_item).transpose()? else { break };
+            if logged.version != self.expected {
+                let order_id = self.order_id.as_str().to_owned();
+                return Err(ReadError::Hole { order_id, missing: self.expected });
+            }
+            self.expected = self.expected.next();
+            events.push(logged);
+        }
+        Ok(Some(events))
+    }
+
+    /// Reads DynamoDB's next page.
+    async fn read(&mut self, start_key: Option<Item>) -> Result<(), CallError> {
         let bound = |version: Version| AttributeValue::N(version.to_string());
         let query = self
             .log
@@ -283,18 +309,9 @@ impl LogReader {
             .expression_attribute_values(":last", bound(*self.versions.end()));
         let sent = query.set_exclusive_start_key(start_key).send().await;
         let page = sent.map_err(|error| CallError::new("Query", &self.log.table, error))?;
-        let mut events = Vec::with_capacity(page.items().len());
-        for item in page.items() {
-            let logged = item::event::from_item(item)?;
-            if logged.version != self.expected {
-                let order_id = self.order_id.as_str().to_owned();
-                return Err(ReadError::Hole { order_id, missing: self.expected });
-            }
-            self.expected = self.expected.next();
-            events.push(logged);
-        }
         self.next_page = page.last_evaluated_key.map(Some);
-        Ok(Some(events))
+        self.items = page.items.unwrap_or_default().into_iter();
+        Ok(())
     }
 }
 

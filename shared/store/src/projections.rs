@@ -92,12 +92,23 @@ impl Projections {
     /// # Errors
     /// [`GetError`] if DynamoDB does not answer or the item is broken.
     pub async fn get_stored(&self, order_id: &OrderId) -> Result<StoredProjection, GetError> {
+        Ok(self.get_sized(order_id).await?.0)
+    }
+
+    /// The same, with its size as DynamoDB counts it, in bytes; 0 if none is stored.
+    ///
+    /// # Errors
+    /// [`GetError`] if DynamoDB does not answer or the item is broken.
+    pub async fn get_sized(&self, order_id: &OrderId) -> Result<(StoredProjection, usize), GetError> {
         let key = AttributeValue::S(order_id.as_str().to_owned());
         let get = self.client.get_item().table_name(self.table.as_str()).key("orderId", key).consistent_read(true);
         let answer = get.send().await.map_err(|error| CallError::new("GetItem", &self.table, error))?;
         match answer.item {
-            Some(item) => Ok(item::projection::from_item(&item)?.1),
-            None => Ok(StoredProjection::default()),
+            Some(item) => {
+                let bytes = item::size::bytes(&item);
+                Ok((item::projection::from_item(item)?.1, bytes))
+            }
+            None => Ok((StoredProjection::default(), 0)),
         }
     }
 
@@ -214,8 +225,8 @@ impl ProjectionScan {
         let scan = client.scan().table_name(table.as_str()).consistent_read(true).set_exclusive_start_key(start_key);
         let page = scan.send().await.map_err(|error| CallError::new("Scan", table, error))?;
         let read = |item| item::projection::from_item(item).map(|(order_id, stored)| (order_id, stored.projection));
-        let projections = page.items().iter().map(read).collect();
         self.next_page = page.last_evaluated_key.map(Some);
+        let projections = page.items.unwrap_or_default().into_iter().map(read).collect();
         Ok(Some(projections))
     }
 }

@@ -10,13 +10,15 @@ async fn browser(stack: &Stack, sub: &str, scope: &str) -> Browser {
 }
 
 /// Everything that can be asked about an order.
-fn questions(order_id: &str) -> [String; 5] {
+fn questions(order_id: &str) -> [String; 7] {
     [
         json!({"action": "subscribe", "orderId": order_id}),
         json!({"action": "subscribe", "orderId": order_id, "since": 0}),
         json!({"action": "subscribe", "orderId": order_id, "since": 1, "ref": "1"}),
         json!({"action": "history", "orderId": order_id, "from": 1, "to": 7}),
         json!({"action": "unsubscribe", "orderId": order_id}),
+        json!({"action": "heads", "orders": {order_id: 0}}),
+        json!({"action": "heads", "orders": {order_id: 1}}),
     ]
     .map(|question| question.to_string())
 }
@@ -36,6 +38,8 @@ async fn an_order_of_another_is_answered_as_an_order_that_does_not_exist() {
     let update = owner.ask(&questions("order_1")[0]).await;
     assert_eq!((&update["version"], &update["projection"]["userId"]), (&json!(1), &json!("owner")));
     assert_eq!(owner.ask(&questions("order_1")[3]).await["events"].as_array().unwrap().len(), 1);
+    let heads = [owner.ask(&questions("order_1")[5]).await, owner.ask(&questions("order_1")[6]).await];
+    assert_eq!(heads.map(|answer| answer["orders"].clone()), [json!({"order_1": 1}), json!({})]);
 }
 
 #[tokio::test]

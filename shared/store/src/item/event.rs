@@ -39,8 +39,8 @@ pub fn to_item(logged: &LoggedEvent) -> Result<Item, NotStorable> {
 ///
 /// # Errors
 /// [`BrokenItem`] for an item that is no event.
-pub fn from_item(item: &Item) -> Result<LoggedEvent, BrokenItem> {
-    read(item).map_err(|reason| BrokenItem { key: key_of(item), reason })
+pub fn from_item(mut item: Item) -> Result<LoggedEvent, BrokenItem> {
+    read(&mut item).map_err(|reason| BrokenItem { key: key_of(&item), reason })
 }
 
 /// The key of an item as a text for people, as far as it can be read.
@@ -66,14 +66,14 @@ pub fn order_id_of(item: &Item) -> Result<OrderId, BrokenItem> {
     order_id.map_err(|reason| BrokenItem { key: key_of(item), reason })
 }
 
-fn read(item: &Item) -> Result<LoggedEvent, String> {
+fn read(item: &mut Item) -> Result<LoggedEvent, String> {
     let version = Version::new(number(item, "version")?);
     if version == Version::NONE {
         return Err("the attribute version must be at least 1".to_owned());
     }
     let event_ref = EventRef::parse(text(item, "ref")?).map_err(|invalid| invalid.to_string())?;
     let ts_us = number(item, "ts")?;
-    let fields = match item.get("data") {
+    let fields = match item.remove("data") {
         Some(AttributeValue::M(attributes)) => json::from_map(attributes)?,
         Some(_) => return Err("the attribute data must be a map".to_owned()),
         None => return Err("the attribute data is missing".to_owned()),
@@ -114,7 +114,7 @@ mod tests {
         let mut item = to_item(&logged(event())).unwrap();
         item.insert("appendedAt".to_owned(), AttributeValue::S("today".to_owned()));
         item.insert("trace".to_owned(), AttributeValue::S("Root=1".to_owned()));
-        assert_eq!(from_item(&item), Ok(logged(event())));
+        assert_eq!(from_item(item), Ok(logged(event())));
     }
 
     #[test]
@@ -123,7 +123,7 @@ mod tests {
         let traced = Origin { appended_at_ms: Some(1_605_999_005_512), trace_id: Some(TraceId::new(5_000, 7)) };
         for origin in [bare, traced] {
             let logged = LoggedEvent { version: Version::new(7), event: event(), origin };
-            assert_eq!(from_item(&to_item(&logged).unwrap()), Ok(logged));
+            assert_eq!(from_item(to_item(&logged).unwrap()), Ok(logged));
         }
     }
 
@@ -141,7 +141,7 @@ mod tests {
             let mut item = to_item(&logged(event())).unwrap();
             item.remove(name);
             item.extend(value.map(|value| (name.to_owned(), value)));
-            let broken = from_item(&item).unwrap_err();
+            let broken = from_item(item).unwrap_err();
             assert_eq!(broken.reason, reason);
             assert!(broken.key.contains("orderId=\"guid_"), "{}", broken.key);
         }

@@ -80,22 +80,23 @@ fn storable(number: &Number) -> Result<String, NotStorable> {
     }
 }
 
-/// A map as an object. Sets become lists; binary values have no JSON.
-pub(super) fn from_map(attributes: &HashMap<String, AttributeValue>) -> Result<Fields, String> {
-    let mut names: Vec<_> = attributes.iter().collect();
-    names.sort_unstable_by_key(|(name, _)| name.as_str());
-    names.into_iter().map(|(name, attribute)| Ok((name.clone(), value(attribute)?))).collect()
+/// A map as an object. Sets become lists; binary values have no JSON. The map is taken apart on the way, so that a large one is
+/// not in memory in both forms.
+pub(super) fn from_map(attributes: HashMap<String, AttributeValue>) -> Result<Fields, String> {
+    let mut attributes: Vec<_> = attributes.into_iter().collect();
+    attributes.sort_unstable_by(|(name, _), (other, _)| name.cmp(other));
+    attributes.into_iter().map(|(name, attribute)| Ok((name, value(attribute)?))).collect()
 }
 
-fn value(attribute: &AttributeValue) -> Result<Value, String> {
+fn value(attribute: AttributeValue) -> Result<Value, String> {
     Ok(match attribute {
         AttributeValue::Null(_) => Value::Null,
-        AttributeValue::Bool(truth) => Value::Bool(*truth),
-        AttributeValue::N(digits) => number(digits)?,
-        AttributeValue::S(text) => Value::String(text.clone()),
-        AttributeValue::L(values) => Value::Array(values.iter().map(value).collect::<Result<_, _>>()?),
+        AttributeValue::Bool(truth) => Value::Bool(truth),
+        AttributeValue::N(digits) => number(&digits)?,
+        AttributeValue::S(text) => Value::String(text),
+        AttributeValue::L(values) => Value::Array(values.into_iter().map(value).collect::<Result<_, _>>()?),
         AttributeValue::M(attributes) => Value::Object(from_map(attributes)?),
-        AttributeValue::Ss(texts) => Value::Array(texts.iter().cloned().map(Value::String).collect()),
+        AttributeValue::Ss(texts) => Value::Array(texts.into_iter().map(Value::String).collect()),
         AttributeValue::Ns(numbers) => {
             Value::Array(numbers.iter().map(|digits| number(digits)).collect::<Result<_, _>>()?)
         }
@@ -120,7 +121,7 @@ mod tests {
 
     fn round_trip(fields: &Fields) -> Fields {
         let AttributeValue::M(map) = to_map(fields).unwrap() else { panic!("no map") };
-        from_map(&map).unwrap()
+        from_map(map).unwrap()
     }
 
     #[test]
@@ -154,9 +155,9 @@ mod tests {
             ("s".to_owned(), AttributeValue::Ss(vec!["a".into()])),
             ("n".to_owned(), AttributeValue::Ns(vec!["1.5".into()])),
         ]);
-        assert_eq!(Value::Object(from_map(&sets).unwrap()), json!({"s":["a"],"n":[1.5]}));
+        assert_eq!(Value::Object(from_map(sets).unwrap()), json!({"s":["a"],"n":[1.5]}));
         let binary = HashMap::from([("b".to_owned(), AttributeValue::B(vec![1].into()))]);
-        assert!(from_map(&binary).is_err());
+        assert!(from_map(binary).is_err());
     }
 
     fn any_value() -> impl Strategy<Value = Value> {

@@ -53,8 +53,8 @@ pub fn to_item(order_id: &OrderId, projection: &Projection, updated_at_ms: i64) 
 ///
 /// # Errors
 /// [`BrokenItem`] for an item that is no projection.
-pub fn from_item(item: &Item) -> Result<(OrderId, StoredProjection), BrokenItem> {
-    read(item).map_err(|reason| BrokenItem { key: key_text(item, &["orderId"]), reason })
+pub fn from_item(mut item: Item) -> Result<(OrderId, StoredProjection), BrokenItem> {
+    read(&mut item).map_err(|reason| BrokenItem { key: key_text(&item, &["orderId"]), reason })
 }
 
 /// A strongly consistent read of what [`head_from_item`] needs, and of nothing else, of the items with these keys.
@@ -89,11 +89,11 @@ pub(crate) fn head_from_item(item: &Item) -> Result<(OrderId, Head), (Option<Ord
     }
 }
 
-fn read(item: &Item) -> Result<(OrderId, StoredProjection), String> {
+fn read(item: &mut Item) -> Result<(OrderId, StoredProjection), String> {
     let order_id = OrderId::new(text(item, "orderId")?).map_err(|invalid| invalid.to_string())?;
     let version = Version::new(number(item, "version")?);
     let updated_at_ms = item.contains_key("updatedAt").then(|| number(item, "updatedAt")).transpose()?;
-    match item.get("projection") {
+    match item.remove("projection") {
         Some(AttributeValue::M(attributes)) => {
             let projection = Projection::stored(version, json::from_map(attributes)?);
             Ok((order_id, StoredProjection { projection, updated_at_ms }))

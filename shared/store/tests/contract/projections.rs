@@ -1,8 +1,8 @@
 //! The projections: one writer at a time moves one forward.
 
-use domain::{Fields, LoggedEvent, Origin, Projection, Version};
-use serde_json::json;
-use store::{ProjectionWrite, StoredProjection, Written};
+use domain::{Fields, LoggedEvent, OrderId, Origin, Projection, Version};
+use serde_json::{Value, json};
+use store::{ProjectionWrite, StoredProjection, Written, projections::Head};
 
 use crate::{engine::ChangeFeed, event, open, order, tables::Tables};
 
@@ -74,4 +74,36 @@ async fn a_scan_finds_every_projection() {
     found.sort();
     assert!(pages > 1, "DynamoDB's pages end at 1 MB");
     assert_eq!(found, (0..8).map(|number| format!("o{number}")).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn heads_are_versions_and_owners_and_a_malformed_item_spoils_no_other() {
+    let tables = Tables::make(ChangeFeed::Off).await;
+    let put = async |item: Value| {
+        tables.dynamodb("PutItem", &json!({"TableName": "order_projections", "Item": item})).await;
+    };
+    put(json!({"orderId": {"S": "owned"}, "version": {"N": "7"}, "projection": {"M": {"userId": {"S": "user_1"}, "a": {"N": "1"}}}})).await;
+    put(json!({"orderId": {"S": "nobodys"}, "version": {"N": "8"}, "projection": {"M": {"userId": {"N": "1"}}}})).await;
+    put(json!({"orderId": {"S": "malformed"}, "version": {"S": "8"}, "projection": {"M": {}}})).await;
+    let asked = ["owned", "nobodys", "malformed", "none", "owned"].map(order);
+    let heads = tables.store.projections.heads(&asked.iter().collect::<Vec<_>>()).await.unwrap();
+    let read: Vec<(&str, Option<&Head>)> = heads.iter().map(|(id, head)| (id.as_str(), head.as_ref().ok())).collect();
+    let owned = Head { version: Version::new(7), owner: Some("user_1".to_owned()) };
+    let nobodys = Head { version: Version::new(8), owner: None };
+    assert_eq!(read, [("malformed", None), ("nobodys", Some(&nobodys)), ("owned", Some(&owned))]);
+}
+
+#[tokio::test]
+async fn the_heads_of_more_than_one_call_can_read_are_read_in_several() {
+    let store = &open().await;
+    let large = event("o", 1, &json!({"note": "x".repeat(390_000)}));
+    let mut folded = Projection::default();
+    folded.evolve(&LoggedEvent { version: Version::FIRST, event: large, origin: Origin::default() });
+    let orders: Vec<OrderId> = (0..50).map(|number| order(&format!("o{number}"))).collect();
+    for order_id in &orders {
+        store.projections.put(order_id, &folded, ProjectionWrite::default()).await.unwrap();
+    }
+    let heads = store.projections.heads(&orders.iter().collect::<Vec<_>>()).await.unwrap();
+    assert_eq!(heads.len(), 50, "one call reads 16 MB");
+    assert!(heads.values().flatten().all(|head| head.version == Version::FIRST));
 }
