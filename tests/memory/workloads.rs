@@ -38,9 +38,7 @@ impl Workload {
     /// One batch of the first events of orders with this content, each with a subscriber.
     fn batch(name: &'static str, orders: usize, content: &Value) -> Self {
         let items = (0..orders).map(|number| subscription(&order(number), number)).collect();
-        let record = |number: usize| {
-            json!({"dynamodb": {"SequenceNumber": number.to_string(), "NewImage": image(&order(number), 1, content)}})
-        };
+        let record = |number: usize| json!({"dynamodb": {"SequenceNumber": number.to_string(), "NewImage": image(&order(number), 1, content)}});
         let event = json!({"Records": (0..orders).map(record).collect::<Vec<Value>>()});
         Self { function: "event-handler", name, items, event }
     }
@@ -50,7 +48,12 @@ impl Workload {
         let mut items = vec![projection(&order(0), content), ("order_stream", image(&order(0), 1, content))];
         items.extend((0..1_000).map(|number| subscription(&order(0), number)));
         let page = json!({"orderId": order(0), "first": 1, "version": 1, "before": {"owner": null}});
-        Self { function: "fan-out", name, items, event: json!({"Records": [{"messageId": "m", "body": page.to_string()}]}) }
+        Self {
+            function: "fan-out",
+            name,
+            items,
+            event: json!({"Records": [{"messageId": "m", "body": page.to_string()}]}),
+        }
     }
 }
 

@@ -101,7 +101,8 @@ async fn call(
     let units: f64 = consumed.iter().filter_map(|table| table["CapacityUnits"].as_f64()).sum();
     let mut bill = bill.lock().unwrap();
     // A batch of reads names its tables, each with how it is read.
-    let in_batch = asked["RequestItems"].as_object().and_then(|tables| tables.iter().next().filter(|_| tables.len() == 1));
+    let in_batch =
+        asked["RequestItems"].as_object().and_then(|tables| tables.iter().next().filter(|_| tables.len() == 1));
     let (table, read) = match in_batch {
         Some((table, read)) => (table.as_str(), read),
         None => (asked["TableName"].as_str().unwrap_or("several tables"), &asked),

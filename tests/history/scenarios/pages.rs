@@ -26,7 +26,6 @@ const DOUBLED_MAX: usize = 1;
 
 fn template() -> Value {
     let mut template = template_of_foldcast();
-    *property(&mut template, "Handler", &json!("fan-out"), "Timeout") = json!(AGAIN_AFTER_S);
     *property(&mut template, "VisibilityTimeout", &json!(60), "VisibilityTimeout") = json!(AGAIN_AFTER_S);
     template
 }
