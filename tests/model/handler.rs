@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
     ConnectionId, Principal, PrincipalId, Subscription, Version,
-    fan_out::{Health, Outcome, Settlement, audience, settle},
+    fan_out::{Before, Health, Outcome, Settlement, audience, settle},
     principal::READ_ALL_SCOPE,
 };
 use event_handler::plan::plan;
@@ -162,7 +162,7 @@ impl Handler {
                 state.stored = u8::try_from(planned(from, to, at).fold.end().get()).unwrap();
                 let run = run(from, to, at);
                 self.next = match subscribers {
-                    Some(rows) => self.push_to(state, rules, run, rows),
+                    Some(rows) => Self::push_to(state, run, &rows),
                     None => Next::Subscribers { run },
                 };
             }
@@ -171,7 +171,7 @@ impl Handler {
                 if let Task::Page(page) = &self.task {
                     rows.retain(|connection, _| page.left.contains(connection));
                 }
-                self.next = self.push_to(state, rules, run, rows);
+                self.next = Self::push_to(state, run, &rows);
             }
             Next::Push { run, mut shown, mut lost, mut outcomes } => {
                 let update = Frame::Update { first: run.first, last: run.last, reset: false };
@@ -194,13 +194,17 @@ impl Handler {
     }
 
     /// Whom an update goes to, of the rows that were read.
-    fn push_to(&self, state: &State, rules: Rules, run: Run, mut rows: BTreeMap<Connection, Row>) -> Next {
+    fn push_to(state: &State, run: Run, rows: &BTreeMap<Connection, Row>) -> Next {
         let bounds = state.bounds;
-        if rules.remember_hidden {
-            rows.retain(|_, row| bounds.is_shown(run.last) || row.hidden_at.is_none());
-        }
-        let subscriptions = rows.keys().map(|connection| subscription(*connection, bounds.foreign == 0)).collect();
-        let audience = audience(subscriptions, bounds.owner(run.before), bounds.owner(run.last), 0);
+        let subscription = |(connection, row): (&Connection, &Row)| {
+            let scope = if bounds.foreign == 0 { READ_ALL_SCOPE } else { "" };
+            let principal = Principal::with_scope(PrincipalId::new(US).unwrap(), scope);
+            let id = ConnectionId::new(connection.to_string());
+            let hidden_at = row.hidden_at.map(|version| Version::new(version.into()));
+            Subscription { hidden_at, ..Subscription::new(order_id(), id, principal, i64::MAX) }
+        };
+        let before = Before { owner: bounds.owner(run.before), version: Version::new(run.before.into()) };
+        let audience = audience(rows.iter().map(subscription).collect(), before, bounds.owner(run.last), 0);
         let lost = numbers(audience.lost.iter().map(|subscription| &subscription.connection_id));
         let lost = lost.map(|connection| Lost { connection, row: rows[&connection].id, is_half_done: false });
         let shown = numbers(audience.shown.iter().map(|subscription| &subscription.connection_id));
@@ -295,12 +299,6 @@ fn push(state: &mut State, connection: Connection, frame: Frame, luck: Luck) -> 
         browser.send(frame);
     }
     if luck == Luck::Good { Outcome::Delivered } else { Outcome::Failed }
-}
-
-fn subscription(connection: Connection, reads_all: bool) -> Subscription {
-    let scope = if reads_all { READ_ALL_SCOPE } else { "" };
-    let principal = Principal::with_scope(PrincipalId::new(US).unwrap(), scope);
-    Subscription::new(order_id(), ConnectionId::new(connection.to_string()), principal, i64::MAX)
 }
 
 fn numbers<'a>(connection_ids: impl Iterator<Item = &'a ConnectionId>) -> impl Iterator<Item = Connection> {

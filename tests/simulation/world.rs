@@ -43,7 +43,7 @@ use crate::{
     fate::Kinds,
     gate::{Call, Gate, OpenGate},
     report::Report,
-    script::Script,
+    script::{Effect, Script},
 };
 
 /// Events of a world that are appended after the faults.
@@ -103,21 +103,8 @@ impl World {
         let mut random = Rng::with_seed(seed);
         let database = engine::tables(ChangeFeed::On);
         let gate = Gate::default();
-        // The SDKs share a budget of retries by region across the process: each run has one of its own.
-        let region = format!("simulation-{seed}-{run}");
         let page_subscribers_max = [1, 2, 3, 1_000][random.usize(0..4)];
-        let var = move |name: &str| match name {
-            "AWS_REGION" => Some(region.clone()),
-            "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("local".to_owned()),
-            "AWS_ENDPOINT_URL_DYNAMODB" | "AWS_ENDPOINT_URL_SQS" => Some("http://aws".to_owned()),
-            "MANAGEMENT_ENDPOINT" => Some("http://gateway/local".to_owned()),
-            "FAILURE_QUEUE_URL" => Some("http://aws/failures".to_owned()),
-            "PAGE_QUEUE_URL" => Some("http://aws/pages".to_owned()),
-            "ORDER_QUEUE_URL" => Some("http://aws/orders".to_owned()),
-            "PAGE_SUBSCRIBERS_MAX" => Some(page_subscribers_max.to_string()),
-            "ALLOWED_ORIGINS" => Some("*".to_owned()),
-            _ => None,
-        };
+        let var = variables(format!("simulation-{seed}-{run}"), page_subscribers_max);
         let sdk = sdk_config(&var).unwrap().into_builder().http_client(gate.clone()).build();
         let store = Store::from_vars(&sdk, &var).unwrap();
         let looking_on = sdk.to_builder().http_client(OpenGate(database.clone())).build();
@@ -131,21 +118,7 @@ impl World {
         // Where messages are large, not all of those that arrive in parts can be held.
         let incomplete_max = if kinds.large { 300_000 } else { 64_000_000 };
         let mut script = Script::new(random.u32(..), incomplete_max);
-        let (mut browsers, mut opened) = (Vec::new(), Vec::new());
-        for name in 0..random.usize(size.browsers.clone()) {
-            let orders = followed(&mut random, &order_ids, size);
-            let is_script = random.bool();
-            let client = if is_script {
-                let follow = |(order_id, beginning): &(OrderId, bool)| {
-                    script.follow(name, order_id.as_str(), beginning.then_some(0))
-                };
-                opened.extend(orders.iter().flat_map(follow));
-                Client::Script(Sockets::default())
-            } else {
-                Client::Rust(Box::new(RustClient::new(&orders, incomplete_max)))
-            };
-            browsers.push(Browser::new(name, principal(&mut random), client, &orders));
-        }
+        let (browsers, opened) = browsers(&mut random, &order_ids, size, &mut script, incomplete_max);
         let is_bad = random.bool();
         let bad = if is_bad { Bad::draw(&mut random, browsers.len(), &order_ids) } else { Bad::default() };
         let mut report = Report { seeds: 1, events, ..Report::default() };
@@ -337,4 +310,45 @@ fn followed(random: &mut Rng, order_ids: &[OrderId], size: &Size) -> Vec<(OrderI
     let mut orders: Vec<(OrderId, bool)> = order_ids.iter().map(|order_id| (order_id.clone(), random.bool())).collect();
     orders.retain(|_| if few { random.u8(0..8) == 0 } else { random.u8(0..4) > 0 });
     orders
+}
+
+/// Browsers, about half of them with the shipped client, and what their pages have done.
+fn browsers(
+    random: &mut Rng,
+    order_ids: &[OrderId],
+    size: &Size,
+    script: &mut Script,
+    incomplete_max: usize,
+) -> (Vec<Browser>, Vec<Effect>) {
+    let (mut browsers, mut opened) = (Vec::new(), Vec::new());
+    for name in 0..random.usize(size.browsers.clone()) {
+        let orders = followed(random, order_ids, size);
+        let client = if random.bool() {
+            for (order_id, from_the_beginning) in &orders {
+                opened.extend(script.follow(name, order_id.as_str(), from_the_beginning.then_some(0)));
+            }
+            Client::Script(Sockets::default())
+        } else {
+            Client::Rust(Box::new(RustClient::new(&orders, incomplete_max)))
+        };
+        browsers.push(Browser::new(name, principal(random), client, &orders));
+    }
+    (browsers, opened)
+}
+
+/// The environment of the functions. The SDKs share a budget of retries by region across the process: each run has one of
+/// its own.
+fn variables(region: String, page_subscribers_max: usize) -> impl Fn(&str) -> Option<String> {
+    move |name| match name {
+        "AWS_REGION" => Some(region.clone()),
+        "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("local".to_owned()),
+        "AWS_ENDPOINT_URL_DYNAMODB" | "AWS_ENDPOINT_URL_SQS" => Some("http://aws".to_owned()),
+        "MANAGEMENT_ENDPOINT" => Some("http://gateway/local".to_owned()),
+        "FAILURE_QUEUE_URL" => Some("http://aws/failures".to_owned()),
+        "PAGE_QUEUE_URL" => Some("http://aws/pages".to_owned()),
+        "ORDER_QUEUE_URL" => Some("http://aws/orders".to_owned()),
+        "PAGE_SUBSCRIBERS_MAX" => Some(page_subscribers_max.to_string()),
+        "ALLOWED_ORIGINS" => Some("*".to_owned()),
+        _ => None,
+    }
 }
