@@ -274,7 +274,8 @@ impl Process {
                 self.work(waiting.into_iter().map(|id| Job::new(Call::Post, id)).collect(), world);
             }
             Phase::Send => {
-                let is_known = self.health(world) == Health::Up;
+                let is_late = self.page.round >= limits::CLOSE_ROUND_MIN;
+                let is_known = self.health(world) == Health::Up || !is_late;
                 let failed = self.outcomes.iter().filter(|(_, outcome)| is_failed(*outcome));
                 let failed: Vec<u32> = failed.map(|(connection_id, _)| number(connection_id)).collect();
                 if is_known || failed.is_empty() || !world.rules().close_causes_only {
