@@ -254,6 +254,9 @@ pub(crate) struct Cost {
     /// After how many seconds of silence a client pings
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub(crate) ping_seconds: u64,
+    /// After how many seconds at most a client asks whether its order is level
+    #[arg(long, value_name = "N", default_value_t = 180, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) heads_seconds: u64,
     /// Bytes of an event's item
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=409_600))]
     pub(crate) event_bytes: u64,

@@ -21,12 +21,13 @@ pub(crate) fn run(options: &args::Cost) -> Result<(), Failure> {
         print!("{}", page::tables());
         return Ok(());
     }
-    let args::Cost { connections, events_per_minute, subscribers, ping_seconds, .. } = *options;
+    let args::Cost { connections, events_per_minute, subscribers, ping_seconds, heads_seconds, .. } = *options;
     let args::Cost { event_bytes, projection_bytes, message_bytes, .. } = *options;
     let event = Event { subscribers, event_bytes, projection_bytes, message_bytes };
-    let load = Load { connections, events_per_minute, ping_seconds, event };
+    let load = Load { connections, events_per_minute, ping_seconds, heads_seconds, event };
     let quotas: Vec<_> = load.quotas().iter().map(quotas::Quota::json).collect();
     let (append, event, month) = (event.append().json(), event.bill().json(), load.month().json());
-    println!("{}", json!({"append": append, "event": event, "month": month, "quotas": quotas}));
+    let heads = load.heads().json();
+    println!("{}", json!({"append": append, "event": event, "heads": heads, "month": month, "quotas": quotas}));
     Ok(())
 }

@@ -14,6 +14,8 @@ export class Follower {
   #started = false;
   /** The highest version that any update named. */
   #seen = 0;
+  /** The highest version that any update named since the last subscribe. */
+  #seenSinceAsked = 0;
   /** @type {import('./protocol.d.ts').Event[]} Events without their projection: the rest of a long resume is due. */
   #held = [];
 
@@ -31,6 +33,11 @@ export class Follower {
     return this.#ref ? { since: this.version, ref: this.#ref } : { since: this.version };
   }
 
+  /** A subscribe is said: its answer has what was seen until now, or the order is hidden. */
+  asked() {
+    this.#seenSinceAsked = 0;
+  }
+
   /** Whether events are known to be missing. */
   get isBehind() {
     return this.#seen > this.version;
@@ -43,7 +50,12 @@ export class Follower {
    * @param {import('./protocol.d.ts').Update} update
    */
   accept({ version, events, projection, reset, more }) {
-    this.#seen = reset ? version : Math.max(this.#seen, version);
+    this.#seenSinceAsked = Math.max(this.#seenSinceAsked, version);
+    // The answer about an order without events, or of another: what was seen before it was asked for is no gap any more, and
+    // what was seen since then is one.
+    const isEmpty = version === 0 && (reset || this.version === 0);
+    if (isEmpty) this.#seen = this.#seenSinceAsked;
+    else this.#seen = reset ? version : Math.max(this.#seen, version);
     if (!this.#started || reset) {
       const isReset = this.#started;
       this.#started = true;
@@ -70,6 +82,7 @@ export class Follower {
   /** An update up to this version is known to exist and does not come. */
   missed(version) {
     this.#seen = Math.max(this.#seen, version);
+    this.#seenSinceAsked = Math.max(this.#seenSinceAsked, version);
   }
 
   #move(version, ref, projection) {

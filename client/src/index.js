@@ -69,7 +69,7 @@ export class Foldcast {
   /** Tries in a row that led to nothing. */
   #tries = 0;
   /** Pauses and failures of asking for suspects, and the one that was asked for last. */
-  #suspects = { pauses: 0, failures: 0, last: /** @type {Order | undefined} */ (undefined) };
+  #suspects = { pauses: 0, failures: 0, asked: /** @type {Order | undefined} */ (undefined) };
   /** @type {Order[]} Those that are behind and will be asked for together. */
   #behind = [];
   /** When a ping was sent that is not answered. */
@@ -195,21 +195,24 @@ export class Foldcast {
       return;
     }
     const wanted = [];
-    const { last, pauses } = this.#suspects;
-    let isSuspectAsked = pauses > 0 || (last?.isSuspect && last.busyOn === socket);
+    /** @type {Order | undefined} */
+    let suspect;
     for (const order of this.#orders.values()) {
       const what = order.due(socket);
       if (what === 'subscribe' && order.isSuspect) {
-        if (isSuspectAsked) continue;
-        isSuspectAsked = true;
-        this.#suspects.last = order;
-        send(socket, { action: what, orders: [order.say(what, socket)] });
+        // One that fails again and again comes after all others.
+        if (!suspect || suspect.failures > order.failures) suspect = order;
       } else if (what === 'subscribe') wanted.push(order.say(what, socket));
       else if (what === 'unsubscribe') send(socket, { action: what, orderId: order.say(what, socket).orderId });
       else if (what === 'history') {
         const { from, to } = order.histories[0];
         send(socket, { action: what, orderId: order.say(what, socket).orderId, from, to });
       }
+    }
+    const { asked, pauses } = this.#suspects;
+    if (suspect && pauses === 0 && !(asked?.isSuspect && asked.busyOn === socket)) {
+      this.#suspects.asked = suspect;
+      send(socket, { action: 'subscribe', orders: [suspect.say('subscribe', socket)] });
     }
     for (const orders of chunks(wanted)) send(socket, { action: 'subscribe', orders });
     this.#timers.answer ??= setTimeout(() => this.#overdue(), ANSWER_WITHIN_MS);
@@ -307,11 +310,10 @@ export class Foldcast {
     else if (message.type === 'error' || message.type === undefined) this.#refused(socket, message);
     else if (message.type === 'heads') this.#heads.compared(socket, message.orders);
     else if (order) {
+      const { busy } = order;
       order.take(message, socket);
-      if (order.isSuspect && !order.busy) {
-        order.isSuspect = false;
-        this.#suspects.failures = 0;
-      }
+      // The gateway works: what failed failed because of its order.
+      if (busy && !order.busy) this.#suspects = { ...this.#suspects, pauses: 0, failures: 0 };
       this.#resume(order);
     }
   }
@@ -367,7 +369,7 @@ export class Foldcast {
       if (order.failed() === 'unsubscribe') this.#renewAfter(order, socket);
       this.#again(order);
     }
-    if (isAnyOfThem) this.#leave(this.#suspects, this.#pause(this.#suspects.failures++));
+    if (isAnyOfThem && orders.length > 0) this.#leave(this.#suspects, this.#pause(this.#suspects.failures++));
   }
 
   /** Answers that did not come in time do not come. */

@@ -53,6 +53,7 @@ export class Order {
     this.saidAt = Date.now();
     this.waited = 0;
     if (what === 'history') this.#events = [];
+    if (what === 'subscribe') this.follower.asked();
     return { orderId: this.orderId, ...this.follower.since };
   }
 
@@ -164,6 +165,7 @@ export class Order {
     this.#free();
     // An answer that does not bring what is known to exist is no success.
     this.failures = this.follower.isBehind ? this.failures + 1 : 0;
+    this.isSuspect = false;
     this.levelAt = this.saidAt;
     this.subscribedOn = socket;
   }

@@ -35,7 +35,7 @@ export class Parts {
     this.#forget(id, message);
     const { texts } = message;
     const fits = message.parts === parts && message.orderId === orderId && message.version === version && parts <= PARTS_MAX;
-    const isPart = Number.isInteger(part) && part >= 1 && part <= parts && typeof text === 'string' && (texts.get(part) ?? text) === text;
+    const isPart = part >= 1 && part <= parts && typeof text === 'string' && (texts.get(part) ?? text) === text;
     if (!fits || !isPart) return { lost: [message, { orderId, version }] };
     if (!texts.has(part)) message.size += PART_FIELDS + text.length;
     texts.set(part, text);

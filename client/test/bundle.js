@@ -8,10 +8,10 @@ import { build } from 'vite';
 
 const CLIENT = new URL('..', import.meta.url).pathname;
 
-/** The minified code of a module of this package. */
+/** The minified code of a module of this package, as it is in a page: Vite keeps the white space of a library that is an ES module. */
 export async function bundle(entry, external = []) {
   const { output } = await run({
-    build: { lib: { entry: `${CLIENT}${entry}`, formats: ['es'] }, minify: true, rollupOptions: { external } },
+    build: { lib: { entry: `${CLIENT}${entry}`, formats: ['iife'], name: 'bundled' }, minify: true, rollupOptions: { external } },
   });
   return output[0].code;
 }

@@ -355,6 +355,46 @@ test('an order that fails the gateway does not keep the others from being served
   assert.ok(messages.slice(1).every((orders) => orders.length === 1), 'one by one');
   const again = messages.filter((orders) => orders.includes('o7')).length;
   assert.ok(again <= 8, `${again} times in half a minute`);
+  // Other orders are served, so that the next failure is not taken for one of the whole gateway.
+  client.subscribe('x', () => {});
+  await settled();
+  socket.hear(update('x', 1));
+  for (const orderId of ['y', 'z']) client.subscribe(orderId, () => {});
+  await settled();
+  socket.said();
+  socket.hear('{"message": "Internal server error", "connectionId":"x=", "requestId":"y="}');
+  await pass(1_001);
+  assert.ok(socket.said().some(({ orders }) => orders?.[0].orderId === 'y'));
+  client.close();
+});
+
+test('an order that failed the gateway is asked for alone until it is answered, whatever is pushed meanwhile', async () => {
+  const { client, socket } = await following(['a', 'b']);
+  socket.said();
+  socket.hear('{"message": "Internal server error", "connectionId":"x=", "requestId":"y="}');
+  for (const orderId of ['a', 'b']) socket.hear(update(orderId, 1));
+  await pass(2_001);
+  assert.deepEqual(socket.said().map(({ orders }) => orders.length), [1]);
+  client.close();
+});
+
+test('orders that are asked for one by one wait for each other, and once they are answered go together again', async () => {
+  const { client, socket } = await following(['a', 'b']);
+  socket.said();
+  socket.hear('{"message": "Internal server error", "connectionId":"x=", "requestId":"y="}');
+  await pass(2_001);
+  socket.hear({ type: 'pong' });
+  await settled();
+  assert.deepEqual(socket.said().map(({ orders }) => orders[0].orderId), ['a']);
+  socket.hear(update('a', 1));
+  await settled();
+  assert.deepEqual(socket.said().map(({ orders }) => orders[0].orderId), ['b']);
+  socket.hear(update('b', 1));
+  socket.end();
+  await pass(500);
+  sockets[1].open();
+  await settled();
+  assert.deepEqual(sockets[1].said().map(({ orders }) => orders.length), [2]);
   client.close();
 });
 
@@ -386,6 +426,26 @@ test('an answer that does not come at all is asked for again', async () => {
   assert.deepEqual(asked, [{ action: 'subscribe', orders: [{ orderId: 'a' }] }]);
   socket.hear(update('a', 1));
   assert.deepEqual(seen.map(({ orderId }) => orderId), ['b', 'a']);
+  client.close();
+});
+
+test('an answer whose messages or parts come slowly is not asked for again', async () => {
+  const { client, socket } = await following(['a']);
+  socket.hear(update('a', 1));
+  const history = client.order('a').history({ from: 1, to: 5 });
+  await settled();
+  socket.said();
+  for (let version = 1; version < 5; version += 1) {
+    await pass(25_000);
+    socket.hear({ type: 'history', orderId: 'a', version, events: [{ version }], more: true });
+  }
+  for (let part = 1; part < 6; part += 1) {
+    await pass(25_000);
+    socket.hear({ type: 'part', id: 'x', part, parts: 7, orderId: 'a', version: 5, text: '' });
+  }
+  socket.hear({ type: 'history', orderId: 'a', version: 5, events: [{ version: 5 }], projection: {} });
+  assert.equal((await history).events.length, 5);
+  assert.deepEqual(socket.said().filter(({ action }) => action === 'history'), []);
   client.close();
 });
 

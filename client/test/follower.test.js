@@ -37,6 +37,26 @@ test('a gap is noticed and healed by a resume', () => {
   assert.ok(follower.isBehind, 'an update without its events is a gap');
 });
 
+test('an order that is hidden is not resumed for ever', () => {
+  const follower = new Follower(0);
+  follower.accept(update(7, 7));
+  assert.ok(follower.isBehind);
+  follower.asked();
+  assert.equal(follower.accept(update(1, 0)).isAnswer, true);
+  assert.ok(!follower.isBehind);
+  follower.accept(update(8, 8));
+  assert.ok(follower.isBehind);
+});
+
+test('a push before the answer about a hidden order is not forgotten', () => {
+  const follower = new Follower();
+  follower.accept(update(2, 1));
+  follower.asked();
+  follower.accept(update(3, 3));
+  assert.equal(follower.accept(update(1, 0, { reset: true })).isAnswer, true);
+  assert.ok(follower.isBehind);
+});
+
 test('a push before the snapshot is not lost', () => {
   const follower = new Follower();
   follower.accept(update(7, 7));

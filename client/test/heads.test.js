@@ -223,12 +223,22 @@ test('what was level ends being current without an update, and is current again 
   client.close();
 });
 
+test('of what was level by a clock that was set back since, nothing is known', async (t) => {
+  const { client } = await level(['a']);
+  const now = Date.now();
+  assert.equal(client.order('a').isCurrent, true);
+  t.mock.method(Date, 'now', () => now - 3_600_000);
+  assert.equal(client.order('a').isCurrent, false);
+  client.close();
+});
+
 test('an order is not level while the answer names it, or an error does', async () => {
-  const { client, socket } = await level(['a', 'b', 'c']);
+  const { client, socket } = await level(['a', 'b', 'c', 'constructor']);
   await passAlive(socket, 180);
   socket.hear({ type: 'error', code: 'internal', message: 'the item is malformed', requestId: 'r', orderId: 'b' });
   socket.hear(heads({ a: 2 }));
   await passAlive(socket, 11);
-  assert.deepEqual(['a', 'b', 'c'].map((orderId) => client.order(orderId).isCurrent), [false, false, true]);
+  const areCurrent = ['a', 'b', 'c', 'constructor'].map((orderId) => client.order(orderId).isCurrent);
+  assert.deepEqual(areCurrent, [false, false, true, true]);
   client.close();
 });

@@ -1,8 +1,4 @@
-// The page of react.test.js.
-//
-// Owns: components that look at orders.
-// Must not know: what comes.
-// Source: docs/client.md, "React".
+// The page of react.test.js: components that look at orders.
 
 import { StrictMode, createElement } from 'react';
 import { createRoot } from 'react-dom/client';
@@ -11,8 +7,8 @@ import { connect } from '../src/index.js';
 import { FoldcastProvider, useOrder } from '../src/react.js';
 
 function Order({ id }) {
-  const { version, projection, error } = useOrder(id);
-  return createElement('p', { className: id }, error?.code ?? `${version}:${projection?.n ?? 'none'}`);
+  const { version, projection, error, stale } = useOrder(id);
+  return createElement('p', { className: id, 'data-stale': stale }, error?.code ?? `${version}:${projection?.n ?? 'none'}`);
 }
 
 globalThis.show = (url) => {

@@ -27,12 +27,16 @@ test('components follow their orders on one connection, in StrictMode too', asyn
   await page.waitForFunction(() => [...document.querySelectorAll('.a')].every((node) => node.textContent === '4:4'));
   assert.equal(await page.locator('.a').count(), 2);
   assert.equal(opened.length, 1);
+  const areStale = (stale) => page.waitForFunction((stale) => [...document.querySelectorAll('p')].every((node) => node.dataset.stale === stale), stale);
+  await areStale('false');
+  await stack.kill();
+  await areStale('true');
 });
 
 test('a server renders what is known, which is nothing, and connects to nobody', () => {
   const client = connect({ url: 'ws://nobody' });
-  const Version = () => String(useOrder('a').version);
-  assert.equal(renderToString(createElement(FoldcastProvider, { client }, createElement(Version))), '0');
+  const Version = () => `${useOrder('a').version} ${useOrder('a').stale}`;
+  assert.equal(renderToString(createElement(FoldcastProvider, { client }, createElement(Version))), '0 true');
   assert.throws(() => renderToString(createElement(Version)), /FoldcastProvider/);
   client.close();
 });

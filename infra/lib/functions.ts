@@ -105,6 +105,7 @@ export class Functions extends Construct {
       MANAGEMENT_ENDPOINT: gateway.managementEndpoint,
       ORDER_PROJECTIONS_TABLE: projections.tableName,
       ORDER_STREAM_TABLE: eventLog.tableName,
+      PUSH_PROCESSES_MAX: PAGES_AT_ONCE.toString(),
       REDACTED_FIELDS: access.redactedFields.join(','),
       REQUESTS_PER_SECOND: access.requestsPerSecond,
       SUBSCRIPTIONS_TABLE: subscriptions.tableName,
@@ -177,7 +178,7 @@ export class Functions extends Construct {
       crate: 'fan-out',
       timeout: PAGE_TIMEOUT,
       memorySize: PUSHING_MB,
-      environment: { ...environment, PAGE_QUEUE_URL: pageQueue.queueUrl, PUSH_PROCESSES_MAX: PAGES_AT_ONCE.toString() },
+      environment: { ...environment, PAGE_QUEUE_URL: pageQueue.queueUrl },
       permissions: [
         // What the mapping does in this function's name.
         allow(pageQueue.queueArn, 'sqs:DeleteMessage', 'sqs:GetQueueAttributes', 'sqs:ReceiveMessage'),

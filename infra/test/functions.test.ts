@@ -21,6 +21,7 @@ const everything = {
   MANAGEMENT_ENDPOINT: 'https://${api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/${StageName}',
   ORDER_PROJECTIONS_TABLE: '${order_projections}',
   ORDER_STREAM_TABLE: '${order_stream}',
+  PUSH_PROCESSES_MAX: '10',
   REDACTED_FIELDS: '${RedactedFields}',
   REQUESTS_PER_SECOND: '${RequestsPerSecond}',
   SUBSCRIPTIONS_TABLE: '${subscriptions}',
@@ -35,7 +36,7 @@ const environments = {
     ORDER_QUEUE_URL: '${order queue}',
     PAGE_QUEUE_URL: '${page queue}',
   },
-  'fan-out': { ...everything, PAGE_QUEUE_URL: '${page queue}', PUSH_PROCESSES_MAX: '10' },
+  'fan-out': { ...everything, PAGE_QUEUE_URL: '${page queue}' },
   'fauna-feed': {
     FAILURE_QUEUE_URL: '${failure queue}',
     FAUNA_COLLECTION: '${FaunaCollection}',

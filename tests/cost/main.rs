@@ -60,6 +60,7 @@ impl Rig {
             "AWS_ENDPOINT_URL_SQS" => Some(origin.clone()),
             // Nothing fails here, and nobody calls it.
             "FAILURE_QUEUE_URL" => Some(format!("{origin}/failures")),
+            "ORDER_QUEUE_URL" => Some(format!("{origin}/orders")),
             "PAGE_QUEUE_URL" => Some(format!("{origin}/pages")),
             _ => aws(name),
         };

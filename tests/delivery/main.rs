@@ -284,18 +284,19 @@ async fn a_log_that_is_too_long_for_one_invocation_is_folded_bit_by_bit() {
         gateway.append_data("o", version, &data).await;
     }
     let mut batch = deferred_order(8, 8, store::now_ms());
-    let mut stored = Vec::new();
-    for _ in 0..3 {
-        // There is time for one page of the log, which has three or four of the events.
+    let mut stored = vec![0];
+    while stored.last() != Some(&8) {
+        // There is time for one part of the log.
         let response = gateway.handler().handle(&batch, Instant::now()).await.unwrap();
         assert_eq!(response, BatchResponse::default());
         stored.push(gateway.store.projections.get(&order("o")).await.unwrap().version().get());
+        assert!(stored.is_sorted_by(|before, after| before < after), "each invocation makes progress: {stored:?}");
         if let Some(next) = gateway.deferred().pop() {
             batch = json!({"Records": [{"messageId": "m", "body": next.body}]});
         }
     }
-    assert!(stored[0] > 0 && stored[0] < stored[1] && stored[1] <= stored[2], "{stored:?}");
-    assert_eq!((stored[2], gateway.failures().len()), (8, 0));
+    assert!(stored.len() > 3, "{stored:?}");
+    assert_eq!(gateway.failures().len(), 0);
 }
 
 #[tokio::test]

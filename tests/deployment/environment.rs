@@ -21,14 +21,13 @@ const PLATFORM: [(&str, &str); 5] = [
 ];
 
 /// What is asked and is not there on AWS: addresses of other endpoints, whoever is let in without a token, smaller pages.
-const ELSEWHERE: [&str; 7] = [
+const ELSEWHERE: [&str; 6] = [
     "ANONYMOUS_SCOPE",
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI",
     "AWS_ENDPOINT_URL_DYNAMODB",
     "AWS_ENDPOINT_URL_SQS",
     "PAGE_SUBSCRIBERS_MAX",
-    "PUSH_PROCESSES_MAX",
 ];
 
 /// Lets a function read its environment as it is deployed, and compares what it asks for with what it has.

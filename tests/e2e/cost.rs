@@ -5,7 +5,7 @@ use std::process::Command;
 use domain::{Event, EventData, EventRef, OrderId};
 use serde_json::{Value, json};
 use store::{Store, aws::sdk_config};
-use tests::{counted::Bill, engine::variables, gateway::InProcess, stack::binary};
+use tests::{browser::Browser, counted::Bill, engine::variables, gateway::InProcess, stack::binary};
 
 const ORDER: &str = "0b0a7b0c-5a5e-4f0e-9c56-6f1d1b1f6a01";
 const USER: &str = "7d7d5d61-5a5e-4f0e-9c56-6f1d1b1f6a02";
@@ -42,6 +42,10 @@ async fn the_cost_of_an_event_is_what_is_counted() {
 
     gateway.deliver(ORDER, &[1]).await;
     assert_eq!(counts(&gateway.counted.take()), said_counts(&said(0)["event"]), "its fold, and nobody to push to");
+
+    let mut browser = Browser::connect(&gateway.websocket_url).await;
+    browser.ask(&json!({"action": "heads", "orders": {ORDER: 1}}).to_string()).await;
+    assert_eq!(counts(&gateway.counted.take()), said_counts(&said(0)["heads"]), "whether it is level");
 
     let many = 500;
     for n in 0..many {

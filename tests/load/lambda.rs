@@ -146,6 +146,7 @@ fn set_environment(command: &mut Command, address: &str, engine: &Engine) {
         ("MANAGEMENT_ENDPOINT", &format!("http://{address}/local")),
         ("AWS_ENDPOINT_URL_SQS", &format!("http://{address}")),
         ("FAILURE_QUEUE_URL", &format!("http://{address}/failures")),
+        ("ORDER_QUEUE_URL", &format!("http://{address}/orders")),
         ("PAGE_QUEUE_URL", &format!("http://{address}/pages")),
         ("PATH", &std::env::var("PATH").unwrap()),
         // The SDK for JavaScript warns of a Node.js that it will not support for long.

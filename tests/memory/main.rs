@@ -6,7 +6,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::indexing_slicing,
     clippy::print_stdout,
     reason = "a test that cannot go on has failed, and prints what it measured"
 )]
@@ -26,17 +25,33 @@ use workloads::workloads;
 /// Of a function's memory, what the largest work may take; the rest is for what nobody thought of.
 const SHARE_MAX: f64 = 0.8;
 
-#[tokio::test]
-async fn no_work_takes_more_memory_than_its_function_has() {
-    let mut rows = Vec::new();
-    for workload in workloads() {
+/// Gives a function each of its workloads, and prints what they took.
+async fn measure(function: &str) {
+    let memory_mb = workloads::memory_mb(function);
+    let mut too_large = Vec::new();
+    for workload in workloads().into_iter().filter(|workload| workload.function == function) {
         let mut command = Command::new(tests::stack::binary());
-        command.args(["function", workload.function]);
+        command.args(["function", function]);
         let peak_mb = lambda::work(command, &workload).await.peak_kb / 1_024.0;
-        let memory_mb = workloads::memory_mb(workload.function);
-        println!("| `{}` | {} | {peak_mb:.0} | {memory_mb:.0} |", workload.function, workload.name);
-        rows.push((workload.name, peak_mb, memory_mb));
+        println!("| `{function}` | {} | {peak_mb:.0} | {memory_mb:.0} |", workload.name);
+        if peak_mb > memory_mb * SHARE_MAX {
+            too_large.push(workload.name);
+        }
     }
-    let too_large: Vec<_> = rows.iter().filter(|(_, peak_mb, memory_mb)| *peak_mb > memory_mb * SHARE_MAX).collect();
-    assert!(too_large.is_empty(), "over {SHARE_MAX} of the memory: {too_large:?}");
+    assert!(too_large.is_empty(), "over {SHARE_MAX} of {memory_mb} MB: {too_large:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_message_takes_more_memory_than_subscribe_has() {
+    measure("subscribe").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_batch_takes_more_memory_than_the_event_handler_has() {
+    measure("event-handler").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_page_takes_more_memory_than_the_fan_out_has() {
+    measure("fan-out").await;
 }

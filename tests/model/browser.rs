@@ -1,8 +1,5 @@
-//! A browser, its socket, and what is on the way to it.
-//!
-//! Owns: what it shows, and when it says something.
-//! Must not know: the log, the functions.
-//! Source: the real `protocol::Follower`; "What a client does" in README.md of `protocol`.
+//! A browser, its socket, and what is on the way to it. It follows "What a client does" of the protocol, with the real
+//! `protocol::Follower`.
 
 use domain::{EventRef, OrderId, Redacted, Version};
 use protocol::{Follower, SentEvent, Step, Update};
@@ -14,9 +11,11 @@ pub(crate) type Connection = u8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Frame {
     /// Events from `first` to `last`, and the projection as of `last`; no events if `first` is above `last`.
-    Update { first: u8, last: u8 },
+    Update { first: u8, last: u8, reset: bool },
     /// The answer to an unsubscribe.
     Unsubscribed,
+    /// The order has another owner, and the subscription has ended.
+    Forbidden,
     /// API Gateway's word that a function failed.
     Failed,
 }
@@ -60,6 +59,11 @@ impl Browser {
         }
     }
 
+    /// A browser that is subscribed to the order, which has no events yet.
+    pub(crate) fn subscribed(connection: Connection) -> Self {
+        Self { socket: Some(connection), follower: Follower::resuming(Version::NONE), shown: vec![0], ..Self::new() }
+    }
+
     /// The version up to which it has every event, once it has started.
     pub(crate) fn version(&self) -> Option<u8> {
         self.follower.since().map(|since| u8::try_from(since.version.get()).unwrap())
@@ -89,10 +93,17 @@ impl Browser {
     /// Takes a frame off the wire.
     pub(crate) fn receive(&mut self, index: usize) -> Says {
         match self.wire.remove(index) {
-            Frame::Update { first, last } => self.accept(first, last),
+            Frame::Update { first, last, reset } => self.accept(&update(first, last, reset)),
             Frame::Unsubscribed => {
                 self.is_leaving = false;
                 Says::Nothing
+            }
+            Frame::Forbidden => {
+                // The page is told, and follows the order anew.
+                self.follower = Follower::default();
+                self.asks_again = false;
+                self.shown.clear();
+                if self.wants { Says::Subscribe } else { Says::Nothing }
             }
             Frame::Failed if self.is_leaving => {
                 // Nobody knows whether the row is deleted, or yet will be: the next subscribe is on another connection.
@@ -106,16 +117,17 @@ impl Browser {
         }
     }
 
-    fn accept(&mut self, first: u8, last: u8) -> Says {
+    fn accept(&mut self, update: &Update) -> Says {
         if !self.wants {
             return Says::Nothing;
         }
-        match self.follower.accept(&update(first, last)) {
+        let last = u8::try_from(update.version.get()).unwrap();
+        match self.follower.accept(update) {
             Step::Started => self.shown.push(last),
             Step::Advanced(events) => {
                 self.shown.extend(events.iter().map(|event| u8::try_from(event.version.get()).unwrap()));
             }
-            Step::Reset => panic!("nobody begins the log anew"),
+            Step::Reset => self.shown = vec![last],
             Step::Duplicate | Step::Gap | Step::GapAwaited => {}
         }
         if self.follower.must_resume() { Says::Subscribe } else { Says::Nothing }
@@ -132,11 +144,11 @@ impl Browser {
     }
 }
 
-fn order_id() -> OrderId {
+pub(crate) fn order_id() -> OrderId {
     OrderId::new("order").unwrap()
 }
 
-fn update(first: u8, last: u8) -> Update {
+fn update(first: u8, last: u8, reset: bool) -> Update {
     let event = |version: u8| SentEvent {
         version: Version::new(version.into()),
         event_ref: EventRef::parse(&version.to_string()).unwrap(),
@@ -148,6 +160,6 @@ fn update(first: u8, last: u8) -> Update {
         version: Version::new(last.into()),
         events: (first..=last).map(event).collect(),
         projection: Some(Redacted::default()),
-        reset: false,
+        reset,
     }
 }

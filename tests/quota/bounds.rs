@@ -15,7 +15,9 @@ pub(crate) enum Bound {
     Posts,
     /// Healthy connections that are closed: none.
     Closed,
-    /// Everybody is reached, and in time: see [`time_max`].
+    /// Every healthy connection is reached.
+    Reached,
+    /// The last of them in time: see [`time_max`].
     Time,
     /// Of other orders' pushes, at most a tenth is throttled.
     Others,
@@ -40,11 +42,11 @@ pub(crate) fn broken(scenario: &Scenario, figures: &Figures) -> Vec<Bound> {
     let bad = (0..scenario.subscribers).filter(|id| (scenario.kind)(*id) != Connection::Healthy).count() as u64;
     let is_page = bad > subscribers / 100;
     let (bad_by, to_one) = if is_page { (BAD_PAGE_BY, POSTS_TO_ONE_OF_A_BAD_PAGE) } else { (BAD_BY, POSTS_TO_ONE_BAD) };
-    let is_reached = figures.healthy_reached == subscribers - bad;
     let bounds = [
         (Bound::Posts, (figures.posts - figures.posts_to_bad) * 10 <= (subscribers - bad) * 11),
         (Bound::Closed, figures.healthy_closed == 0),
-        (Bound::Time, is_reached && figures.healthy_by <= time_max(scenario)),
+        (Bound::Reached, figures.healthy_reached == subscribers - bad),
+        (Bound::Time, figures.healthy_by <= time_max(scenario)),
         (Bound::Others, figures.others_refused <= 0.1),
         (Bound::Bad, figures.bad_settled == bad && figures.bad_by <= time_max(scenario) + bad_by),
         (Bound::PostsToBad, figures.posts_to_bad <= 16 * bad && figures.posts_to_one_bad <= to_one),
@@ -55,7 +57,7 @@ pub(crate) fn broken(scenario: &Scenario, figures: &Figures) -> Vec<Bound> {
 /// 1.3 of what the posts take at the rate that others leave, and for one hop and one page: from the append to a page that
 /// is read, a page at one process's share of the quota, and the longest delay before a second round.
 pub(crate) fn time_max(scenario: &Scenario) -> Micros {
-    let left = u64::from(scenario.per_second - scenario.others_per_second);
+    let left = u64::from(left(scenario)).max(1);
     let posts = u64::from(scenario.subscribers) * SECOND * 13 / 10 / left;
     let page =
         limits::PAGE_SUBSCRIBERS_MAX as u64 * PROCESSES as u64 * SECOND / u64::from(scenario.per_second) * 10 / 9;
@@ -78,18 +80,24 @@ fn outage(scenario: &Scenario) -> Micros {
     (scenario.outage_s + delay) * SECOND
 }
 
+/// The rate that other orders leave.
+fn left(scenario: &Scenario) -> u32 {
+    scenario.per_second.saturating_sub(scenario.others_per_second)
+}
+
 pub(crate) fn heading() -> String {
-    "| subscribers | rate | left | posts | time, s | at most | own 429 | others' 429 | closed | bad | by, s | posts to one | gets | deletes |"
-        .to_owned()
+    let columns = "| subscribers | rate | left | posts | time, s | at most | own 429 | others' 429 | closed | bad | by, s \
+                   | posts to one | gets | deletes |";
+    format!("{columns}\n{}|\n", "| --- ".repeat(14))
 }
 
 pub(crate) fn row(scenario: &Scenario, figures: &Figures) -> String {
     let seconds = |at: Micros| at as f64 / SECOND as f64;
     format!(
-        "| {} | {} | {} | {:.3} | {:.1} | {:.1} | {:.1} % | {:.1} % | {} | {} | {:.0} | {} | {} | {} |",
+        "| {} | {} | {} | {:.3} | {:.1} | {:.1} | {:.1} % | {:.1} % | {} | {} | {:.0} | {} | {} | {} |\n",
         scenario.subscribers,
         scenario.per_second,
-        scenario.per_second - scenario.others_per_second,
+        left(scenario),
         figures.posts as f64 / f64::from(scenario.subscribers),
         seconds(figures.healthy_by),
         seconds(time_max(scenario)),

@@ -1,17 +1,17 @@
-//! A browser: what it wants, what it has shown, and what it says next.
+//! A browser: what it follows, what it was shown, and what it says next.
 //!
-//! Owns: the client's rules of README.md of `protocol`, with the real state machine, and the record of what was shown.
-//! Must not know: the gateway, the log.
-//! Source: "What a client does" in README.md of `protocol`.
+//! Its client is the one in Rust (`protocol::Follower` and its assembler) or the one that is shipped for browsers
+//! (`script`). Whichever it is, the record of what it was shown is the same.
 
-use std::collections::BTreeMap;
+mod rust;
+mod seen;
 
-use domain::{OrderId, Principal, Redacted, Version};
-use protocol::{
-    ErrorCode, Follower, Message, Step, Update,
-    parts::{Assembled, Assembler, Lost},
-    request::{Wanted, subscribe},
-};
+use std::collections::{BTreeMap, VecDeque};
+
+use domain::{OrderId, Principal};
+
+pub(crate) use rust::RustClient;
+pub(crate) use seen::{Seen, View};
 
 use crate::report::Report;
 
@@ -20,134 +20,102 @@ pub(crate) struct Browser {
     pub(crate) name: usize,
     /// Who its user is.
     pub(crate) principal: Principal,
-    /// The connection, while there is one.
-    pub(crate) socket: Option<String>,
-    /// Whether a connection is being made.
-    pub(crate) is_connecting: bool,
-    /// Messages that it has to send, in order.
-    pub(crate) outbox: Vec<String>,
-    /// Whether a subscribe failed that it has to say again.
-    pub(crate) asks_again: bool,
-    pub(crate) orders: BTreeMap<OrderId, Followed>,
-    assembler: Assembler,
+    /// Messages that it has to send, in order, each with the connection.
+    pub(crate) outbox: VecDeque<(String, String)>,
+    /// What it was shown of each order, from each time on that it began to follow it; the last one is the present.
+    pub(crate) orders: BTreeMap<OrderId, Vec<Seen>>,
+    /// Orders that it was told are no longer its own; the page has not decided what to do.
+    pub(crate) lost: Vec<OrderId>,
+    pub(crate) client: Client,
 }
 
-/// What a browser has of an order.
-#[derive(Default)]
-pub(crate) struct Followed {
-    pub(crate) follower: Follower,
-    /// The version of the projection with which it started; 0 if it follows from the beginning.
-    pub(crate) started_at: u64,
-    /// Each version that it showed after that, with the projection as of it where one came.
-    pub(crate) shown: Vec<(u64, Option<Redacted>)>,
+/// The client that a browser runs.
+pub(crate) enum Client {
+    Rust(Box<RustClient>),
+    /// The shipped client, with its sockets.
+    Script(Sockets),
+}
+
+/// The sockets of a page, by the numbers that its engine gave them.
+#[derive(Debug, Default)]
+pub(crate) struct Sockets {
+    /// Those that wait for a connection.
+    pub(crate) opening: VecDeque<u32>,
+    /// Those whose connection is being made.
+    pub(crate) connecting: BTreeMap<String, u32>,
+    pub(crate) open: BTreeMap<String, u32>,
 }
 
 impl Browser {
-    /// A browser that follows some orders from their beginnings and others from their projections.
-    pub(crate) fn new(name: usize, principal: Principal, orders: impl IntoIterator<Item = (OrderId, bool)>) -> Self {
-        let followed = |from_the_beginning| {
-            let follower = if from_the_beginning { Follower::resuming(Version::NONE) } else { Follower::default() };
-            Followed { follower, ..Followed::default() }
-        };
-        let orders = orders.into_iter().map(|(order_id, from_the_beginning)| (order_id, followed(from_the_beginning)));
+    /// A browser with what it is to follow: from the beginning, or from the projection.
+    pub(crate) fn new(name: usize, principal: Principal, client: Client, orders: &[(OrderId, bool)]) -> Self {
+        let seen = |from_the_beginning: bool| vec![Seen::new(from_the_beginning)];
         Self {
             name,
             principal,
-            socket: None,
-            is_connecting: false,
-            outbox: Vec::new(),
-            asks_again: false,
-            orders: orders.collect(),
-            assembler: Assembler::default(),
+            outbox: VecDeque::new(),
+            orders: orders.iter().map(|(order_id, beginning)| (order_id.clone(), seen(*beginning))).collect(),
+            lost: Vec::new(),
+            client,
         }
     }
 
-    pub(crate) fn connected(&mut self, connection_id: &str) {
-        self.is_connecting = false;
-        self.socket = Some(connection_id.to_owned());
-        self.subscribe(|_follower| true);
+    /// Whether it wants a connection that nobody makes yet.
+    pub(crate) fn wants_connection(&self) -> bool {
+        match &self.client {
+            Client::Rust(client) => client.wants_connection(),
+            Client::Script(sockets) => !sockets.opening.is_empty(),
+        }
     }
 
-    pub(crate) fn disconnected(&mut self) {
-        self.socket = None;
-        self.outbox.clear();
-        self.asks_again = false;
-        self.assembler = Assembler::default();
-        self.orders.values_mut().for_each(|followed| followed.follower.disconnected());
+    /// Whether it says a subscribe again that failed; the shipped client does so by itself.
+    pub(crate) fn asks_again(&self) -> bool {
+        matches!(&self.client, Client::Rust(client) if client.asks_again)
     }
 
-    /// Says the subscribes again that failed.
-    pub(crate) fn ask_again(&mut self) {
-        self.asks_again = false;
-        self.subscribe(Follower::awaits_answer);
+    /// A connection is being made for it.
+    pub(crate) fn connecting(&mut self, connection_id: &str) {
+        match &mut self.client {
+            Client::Rust(client) => client.is_connecting = true,
+            Client::Script(sockets) => {
+                let socket = sockets.opening.pop_front().unwrap();
+                sockets.connecting.insert(connection_id.to_owned(), socket);
+            }
+        }
+    }
+
+    /// One of its connections.
+    pub(crate) fn connection(&self) -> Option<&String> {
+        match &self.client {
+            Client::Rust(client) => client.connection.as_ref(),
+            Client::Script(sockets) => sockets.open.keys().next_back(),
+        }
+    }
+
+    /// Whether it follows any order.
+    pub(crate) fn follows(&self) -> bool {
+        self.orders.values().filter_map(|seen| seen.last()).any(|seen| seen.is_followed)
     }
 
     /// Whether nothing is due from it or to it.
     pub(crate) fn is_settled(&self) -> bool {
-        let awaits = self.orders.values().any(|followed| followed.follower.awaits_answer());
-        self.socket.is_some() && self.outbox.is_empty() && !self.asks_again && !awaits
-    }
-
-    fn subscribe(&mut self, is_wanted: impl Fn(&Follower) -> bool) {
-        let wanted = self.orders.iter_mut().filter(|(_, followed)| is_wanted(&followed.follower));
-        let wanted: Vec<Wanted> = wanted.map(|(order_id, followed)| followed.follower.ask(order_id)).collect();
-        if !wanted.is_empty() {
-            self.outbox.push(subscribe(&wanted));
-        }
-    }
-
-    /// Takes a frame.
-    pub(crate) fn receive(&mut self, frame: &str, report: &mut Report) {
-        let whole = match self.assembler.accept(frame) {
-            Assembled::Whole(whole) => whole,
-            Assembled::Incomplete => return,
-            Assembled::Lost(lost) => return self.lost(&lost),
+        let is_client_settled = match &self.client {
+            Client::Rust(client) => client.is_settled(),
+            Client::Script(sockets) => sockets.opening.is_empty() && sockets.connecting.is_empty(),
         };
-        match Message::read(&whole) {
-            Ok(Message::Update(update)) => self.accept(&update, report),
-            Ok(Message::Error(error)) => {
-                assert_eq!(error.code, ErrorCode::Internal, "{}", error.message);
-                self.asks_again = true;
-            }
-            Ok(Message::Pong | Message::Heads(_) | Message::History(_) | Message::Unsubscribed(_)) => {
-                panic!("not asked for: {whole}")
-            }
-            Err(_gateways_own) => self.asks_again = true,
-        }
+        let is_connected = self.connection().is_some() || !self.follows();
+        is_client_settled && is_connected && self.outbox.is_empty() && self.lost.is_empty()
     }
 
-    /// Resumes what is known to be lost.
-    fn lost(&mut self, lost: &[Lost]) {
-        for each in lost {
-            match each {
-                Lost::Named { order_id, version } => {
-                    let followed = self.orders.get_mut(order_id).expect("it subscribed to the order");
-                    followed.follower.missed(*version);
-                    self.asks_again |= followed.follower.awaits_answer();
-                }
-                Lost::Unnamed => self.subscribe(|_follower| true),
-            }
-        }
-        self.subscribe(Follower::must_resume);
+    /// An order is no longer its own.
+    pub(crate) fn lost(&mut self, order_id: OrderId, report: &mut Report) {
+        report.orders_lost += 1;
+        self.seen(&order_id).is_followed = false;
+        self.lost.push(order_id);
     }
 
-    fn accept(&mut self, update: &Update, report: &mut Report) {
-        let followed = self.orders.get_mut(&update.order_id).expect("it subscribed to the order");
-        match followed.follower.accept(update) {
-            Step::Started => followed.started_at = update.version.get(),
-            Step::Reset => panic!("the log is the same one: {} at {}", update.order_id, update.version),
-            Step::Advanced(events) => {
-                report.deliveries += u64::try_from(events.len()).unwrap();
-                followed.shown.extend(events.iter().map(|event| (event.version.get(), None)));
-                let projection = followed.follower.projection().cloned();
-                followed.shown.last_mut().unwrap().1 = projection;
-            }
-            Step::Duplicate => report.duplicates += 1,
-            Step::Gap | Step::GapAwaited => report.gaps += 1,
-        }
-        if followed.follower.must_resume() {
-            report.resumes += 1;
-            self.outbox.push(subscribe(&[followed.follower.ask(&update.order_id)]));
-        }
+    /// What it is shown of an order at present.
+    pub(crate) fn seen(&mut self, order_id: &OrderId) -> &mut Seen {
+        self.orders.get_mut(order_id).expect("it follows the order").last_mut().unwrap()
     }
 }

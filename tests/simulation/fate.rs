@@ -29,6 +29,12 @@ pub(crate) struct Kinds {
     pub(crate) misses: bool,
     /// Messages overtake each other.
     pub(crate) overtaking: bool,
+    /// Orders get other owners, and come back.
+    pub(crate) owners: bool,
+    /// Tokens end while their connections are open.
+    pub(crate) tokens: bool,
+    /// Projections are large: updates of several orders travel in parts at the same time.
+    pub(crate) large: bool,
 }
 
 impl Kinds {
@@ -44,6 +50,9 @@ impl Kinds {
         outages: false,
         misses: false,
         overtaking: false,
+        owners: false,
+        tokens: false,
+        large: false,
     };
 
     pub(crate) fn draw(random: &mut Rng) -> Self {
@@ -58,6 +67,9 @@ impl Kinds {
             outages: random.bool(),
             misses: random.bool(),
             overtaking: random.bool(),
+            owners: random.bool(),
+            tokens: random.bool(),
+            large: random.u8(0..8) == 0,
         }
     }
 }

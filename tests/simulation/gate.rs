@@ -40,6 +40,8 @@ pub(crate) enum Request {
     Operation(String, Value),
     /// A text for a connection.
     Post(String, String),
+    /// Whether there is a connection.
+    Get(String),
     /// A connection is to be closed.
     Delete(String),
 }
@@ -135,6 +137,7 @@ fn read(request: &HttpRequest) -> Request {
     let connection_id = connection_id.to_owned();
     match request.method() {
         "POST" => Request::Post(connection_id, String::from_utf8(body.to_vec()).unwrap()),
+        "GET" => Request::Get(connection_id),
         "DELETE" => Request::Delete(connection_id),
         method => panic!("a call that is not simulated: {method}"),
     }

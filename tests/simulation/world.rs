@@ -1,12 +1,15 @@
 //! The world of one seed: the real functions, the embedded DynamoDB, and everything between them and the browsers.
 //!
-//! Owns: drawing what happens next, and doing it; one thing at a time.
-//! Must not know: what has to hold in the end.
-//! Source: the functions are those that are deployed; their calls go through the gate, their clock is tokio's paused one.
+//! One thing happens at a time, and the seed draws which. The functions are those that are deployed; their calls go through
+//! the gate, and their clock is tokio's paused one.
 
 mod aws;
+mod bad;
 mod inputs;
-mod pages;
+mod invocations;
+mod people;
+mod queues;
+mod size;
 mod turn;
 
 use std::{
@@ -21,41 +24,41 @@ use dynoxide::Database;
 use event_handler::EventHandler;
 use fan_out::FanOut;
 use fastrand::Rng;
-use queues::batch::BatchResponse;
-use queues::batch::{QueueBatch, QueueMessage};
-use serde_json::{Value, json};
 use store::{Store, aws::sdk_config};
 use subscribe::Subscribe;
 use tests::engine::{self, ChangeFeed};
-use tokio::{
-    task::JoinHandle,
-    time::{self, Instant},
-};
+use tokio::time::{self, Instant};
 
-use inputs::{event, invocation, principal};
-use pages::Pages;
+pub(crate) use bad::Bad;
+use inputs::{event, principal};
+use invocations::{Actor, INVOCATION_MAX, Outcome, Role};
+use people::Socket;
+use queues::{DEFERRED, PAGES, Queues};
+pub(crate) use size::Size;
 use turn::Turn;
 
 use crate::{
-    browser::Browser,
+    browser::{Browser, Client, RustClient, Sockets},
     dynamodb::Feed,
     fate::Kinds,
-    gate::{ACTOR, Call, Gate, OpenGate},
+    gate::{Call, Gate, OpenGate},
     report::Report,
+    script::Script,
 };
 
-/// How long an invocation of a function may take.
-const INVOCATION_MAX: Duration = Duration::from_secs(25);
-
-/// Records of one batch.
-const BATCH_RECORDS_MAX: usize = 6;
+/// Events of a world that are appended after the faults.
+const LATER_EVENTS: u64 = 4;
 
 /// Everything of one seed.
 pub(crate) struct World {
     pub(crate) random: Rng,
     pub(crate) database: Database,
     pub(crate) feed: Feed,
+    pub(crate) order_ids: Vec<OrderId>,
     pub(crate) browsers: Vec<Browser>,
+    /// The engine of the browsers that run the shipped client.
+    script: Script,
+    began: Instant,
     pub(crate) report: Report,
     pub(crate) transcript: Vec<String>,
     /// The tables, for the functions.
@@ -84,64 +87,18 @@ pub(crate) struct World {
     done: usize,
     /// The invocation that works on the batch that is due, and where that batch ends.
     batch: Option<(u64, usize)>,
-    /// The queue of pages.
-    pages: Pages,
+    queues: Queues,
     kinds: Kinds,
+    /// What stays bad.
+    pub(crate) bad: Bad,
+    /// Events that are appended when nothing goes wrong any more but what stays bad.
+    later: Vec<Event>,
     /// Whether `@connections` is out of order.
     is_out: bool,
 }
 
-/// An open connection, as API Gateway has it.
-struct Socket {
-    browser: usize,
-    /// The browser is out of reach, and nobody has noticed.
-    is_dead: bool,
-    /// The browser reads too slowly: no push is taken.
-    is_clogged: bool,
-    /// Frames on their way to the browser.
-    wire: VecDeque<String>,
-}
-
-/// An invocation, or a producer's append.
-struct Actor {
-    role: Role,
-    task: JoinHandle<Outcome>,
-}
-
-#[derive(Clone, Debug)]
-enum Role {
-    Producer(Box<Event>),
-    /// The batch that is due.
-    Batch {
-        from: usize,
-        to: usize,
-    },
-    /// A batch that comes once more, or too early.
-    StrayBatch,
-    /// A page that was handed over.
-    Page {
-        message_id: String,
-    },
-    Connect {
-        browser: usize,
-        connection_id: String,
-    },
-    Message {
-        connection_id: String,
-    },
-    Disconnect,
-}
-
-enum Outcome {
-    Batch(Option<BatchResponse>),
-    /// Whether a page is done.
-    Page(bool),
-    Reply(Option<Value>),
-    Appended(bool),
-}
-
 impl World {
-    pub(crate) fn new(seed: u64, run: u64) -> Self {
+    pub(crate) fn new(seed: u64, run: u64, size: &Size) -> Self {
         fastrand::seed(seed);
         let mut random = Rng::with_seed(seed);
         let database = engine::tables(ChangeFeed::On);
@@ -156,6 +113,7 @@ impl World {
             "MANAGEMENT_ENDPOINT" => Some("http://gateway/local".to_owned()),
             "FAILURE_QUEUE_URL" => Some("http://aws/failures".to_owned()),
             "PAGE_QUEUE_URL" => Some("http://aws/pages".to_owned()),
+            "ORDER_QUEUE_URL" => Some("http://aws/orders".to_owned()),
             "PAGE_SUBSCRIBERS_MAX" => Some(page_subscribers_max.to_string()),
             "ALLOWED_ORIGINS" => Some("*".to_owned()),
             _ => None,
@@ -164,20 +122,39 @@ impl World {
         let store = Store::from_vars(&sdk, &var).unwrap();
         let looking_on = sdk.to_builder().http_client(OpenGate(database.clone())).build();
         let truth = Store::from_vars(&looking_on, &var).unwrap();
+        let kinds = Kinds::draw(&mut random);
         let order_ids: Vec<OrderId> =
-            (0..random.usize(1..=10)).map(|n| OrderId::new(format!("order_{n}")).unwrap()).collect();
-        let due: VecDeque<Event> = (0..random.u64(6..=24)).map(|n| event(&mut random, &order_ids, n + 1)).collect();
-        let browsers = (0..random.usize(1..=6)).map(|name| {
-            let mut orders: Vec<(OrderId, bool)> =
-                order_ids.iter().map(|order_id| (order_id.clone(), random.bool())).collect();
-            orders.retain(|_| random.u8(0..4) > 0);
-            Browser::new(name, principal(&mut random, &order_ids), orders)
-        });
-        let browsers = browsers.collect();
-        let mut report = Report { seeds: 1, ..Report::default() };
-        report.events = u64::try_from(due.len()).unwrap();
-        Self {
+            (0..random.usize(size.orders.clone())).map(|n| OrderId::new(format!("order_{n}")).unwrap()).collect();
+        let events = random.u64(size.events.clone());
+        let due: VecDeque<Event> = (1..=events).map(|n| event(&mut random, kinds, &order_ids, n)).collect();
+        let later = (1..=LATER_EVENTS).map(|n| event(&mut random, kinds, &order_ids, events + n)).collect();
+        // Where messages are large, not all of those that arrive in parts can be held.
+        let incomplete_max = if kinds.large { 300_000 } else { 64_000_000 };
+        let mut script = Script::new(random.u32(..), incomplete_max);
+        let (mut browsers, mut opened) = (Vec::new(), Vec::new());
+        for name in 0..random.usize(size.browsers.clone()) {
+            let orders = followed(&mut random, &order_ids, size);
+            let is_script = random.bool();
+            let client = if is_script {
+                let follow = |(order_id, beginning): &(OrderId, bool)| {
+                    script.follow(name, order_id.as_str(), beginning.then_some(0))
+                };
+                opened.extend(orders.iter().flat_map(follow));
+                Client::Script(Sockets::default())
+            } else {
+                Client::Rust(Box::new(RustClient::new(&orders, incomplete_max)))
+            };
+            browsers.push(Browser::new(name, principal(&mut random), client, &orders));
+        }
+        let is_bad = random.bool();
+        let bad = if is_bad { Bad::draw(&mut random, browsers.len(), &order_ids) } else { Bad::default() };
+        let mut report = Report { seeds: 1, events, ..Report::default() };
+        report.browsers = u64::try_from(browsers.len()).unwrap();
+        let mut world = Self {
+            order_ids,
             browsers,
+            script,
+            began: Instant::now(),
             feed: Feed::new(database.clone()),
             report,
             transcript: Vec::new(),
@@ -199,14 +176,32 @@ impl World {
             sockets: BTreeMap::new(),
             done: 0,
             batch: None,
-            pages: Pages::default(),
-            kinds: Kinds::draw(&mut random),
+            queues: Queues::default(),
+            kinds,
+            bad,
+            later,
             is_out: false,
             random,
+        };
+        world.follow(opened);
+        if is_bad {
+            world.write_bad_rows();
         }
+        world
     }
 
-    /// From here on nothing goes wrong, and what went wrong unnoticed is noticed.
+    /// The events of good orders that come after the faults.
+    pub(crate) fn take_later(&mut self) -> Vec<Event> {
+        let bad = &self.bad.orders;
+        self.later.drain(..).filter(|event| !bad.contains_key(event.order_id())).collect()
+    }
+
+    /// Whether a producer is at work.
+    pub(crate) fn is_appending(&self) -> bool {
+        self.actors.values().any(|actor| matches!(actor.role, Role::Producer(_)))
+    }
+
+    /// From here on nothing goes wrong but what stays bad, and what went wrong unnoticed is noticed.
     pub(crate) fn end_faults(&mut self) {
         self.kinds = Kinds::NONE;
         self.is_out = false;
@@ -223,8 +218,10 @@ impl World {
         self.actors.is_empty()
             && self.due.is_empty()
             && is_fed
-            && self.pages.is_empty()
+            && self.queues.is_empty(PAGES)
+            && self.queues.is_empty(DEFERRED)
             && wires_are_empty
+            && self.script.is_idle()
             && self.browsers.iter().all(Browser::is_settled)
     }
 
@@ -237,6 +234,9 @@ impl World {
         self.hanging.retain(Call::is_awaited);
         self.finish().await;
         self.feed.read();
+        let now_ms = self.now_ms();
+        let effects = self.script.tick(now_ms);
+        self.follow(effects);
         let turns = self.turns();
         let total: u32 = turns.iter().map(|(weight, _)| weight).sum();
         let mut drawn = self.random.u32(0..total);
@@ -248,6 +248,22 @@ impl World {
         self.take(turn.unwrap().1).await;
     }
 
+    /// Milliseconds since the world began.
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap()
+    }
+
+    /// Time goes by; if nobody works, all of it until something is due.
+    async fn wait(&mut self) {
+        let some = Duration::from_millis(self.random.u64(1..1_000));
+        let next = self.script.next_ms().map(|ms| self.began + Duration::from_millis(ms));
+        let next = next.into_iter().chain(self.queues.next_due()).min();
+        match next.filter(|_| self.actors.is_empty()) {
+            Some(next) => time::sleep_until(next).await,
+            None => time::sleep(some).await,
+        }
+    }
+
     async fn take(&mut self, turn: Turn) {
         match turn {
             Turn::Answer => self.answer(),
@@ -256,22 +272,22 @@ impl World {
             Turn::Deliver => self.deliver(),
             Turn::Stray => self.deliver_stray(),
             Turn::Page => self.deliver_page(),
+            Turn::Deferred => self.deliver_deferred(),
             Turn::Connect => self.connect(),
             Turn::Speak => self.speak(),
             Turn::AskAgain => {
-                let asking = self.pick_browser(|browser| browser.asks_again);
-                self.browsers[asking].ask_again();
+                let asking = self.pick_browser(Browser::asks_again);
+                self.browsers[asking].rust_asks_again();
             }
+            Turn::Decide => self.decide(),
             Turn::Leave => {
-                let leaving = self.pick_browser(|browser| browser.socket.is_some());
-                let connection_id = self.browsers[leaving].socket.clone().unwrap();
+                let connection_id = self.pick_connection();
                 self.report.fault("socket lost");
                 self.end(&connection_id, "left");
             }
             Turn::Kill => self.kill(),
             Turn::Die => {
-                let dying = self.pick_browser(|browser| browser.socket.is_some());
-                let connection_id = self.browsers[dying].socket.clone().unwrap();
+                let connection_id = self.pick_connection();
                 let socket = self.sockets.get_mut(&connection_id).unwrap();
                 if !socket.is_dead {
                     socket.is_dead = true;
@@ -280,8 +296,7 @@ impl World {
                 }
             }
             Turn::Clog => {
-                let clogged = self.pick_browser(|browser| browser.socket.is_some());
-                let connection_id = self.browsers[clogged].socket.clone().unwrap();
+                let connection_id = self.pick_connection();
                 self.sockets.get_mut(&connection_id).unwrap().is_clogged = true;
                 self.report.fault("connection that takes no push");
                 self.tell(format!("{connection_id} is clogged"));
@@ -298,10 +313,12 @@ impl World {
                 let connection_id = &dead[self.random.usize(0..dead.len())];
                 self.end(connection_id, "noticed");
             }
-            Turn::Wait => {
-                let ms = self.random.u64(1..1_000);
-                time::sleep(Duration::from_millis(ms)).await;
+            Turn::Expire => {
+                let connection_id = self.pick_connection();
+                self.expire(&connection_id);
             }
+            Turn::Spoil => self.spoil_logs(),
+            Turn::Wait => self.wait().await,
         }
     }
 
@@ -309,152 +326,15 @@ impl World {
         self.transcript.push(line);
     }
 
-    fn pick_browser(&mut self, is_meant: impl Fn(&Browser) -> bool) -> usize {
-        let meant: Vec<usize> =
-            self.browsers.iter().filter(|browser| is_meant(browser)).map(|browser| browser.name).collect();
-        meant[self.random.usize(0..meant.len())]
-    }
-
     fn dead(&self) -> Vec<String> {
         self.sockets.iter().filter(|(_, socket)| socket.is_dead).map(|(id, _)| id.clone()).collect()
     }
+}
 
-    fn begin(&mut self, role: Role, work: impl Future<Output = Outcome> + 'static) -> u64 {
-        self.begun += 1;
-        let id = self.begun;
-        self.tell(format!("#{id} begins: {role:?}"));
-        let task = tokio::task::spawn_local(ACTOR.scope(id, work));
-        self.actors.insert(id, Actor { role, task });
-        id
-    }
-
-    fn append(&mut self) {
-        let index = self.random.usize(0..self.due.len());
-        let event = self.due.remove(index).unwrap();
-        let (log, appended) = (self.store.event_log.clone(), event.clone());
-        self.begin(Role::Producer(Box::new(event)), async move {
-            Outcome::Appended(log.append(&appended, None).await.is_ok())
-        });
-    }
-
-    fn deliver(&mut self) {
-        let from = self.done;
-        let to = self.feed.records.len().min(from + self.random.usize(1..=BATCH_RECORDS_MAX));
-        let id = self.invoke(from, to, Role::Batch { from, to });
-        self.batch = Some((id, to));
-    }
-
-    fn deliver_stray(&mut self) {
-        let from = self.random.usize(0..self.feed.records.len());
-        let to = self.feed.records.len().min(from + self.random.usize(1..=BATCH_RECORDS_MAX));
-        self.report.fault(if from < self.done { "batch delivered again" } else { "batch delivered too early" });
-        self.invoke(from, to, Role::StrayBatch);
-    }
-
-    fn invoke(&mut self, from: usize, to: usize, role: Role) -> u64 {
-        let handler = self.handlers[usize::from(self.random.u8(0..4) == 0)].clone();
-        let batch = json!({"Records": self.feed.records[from..to]});
-        self.begin(
-            role,
-            async move { Outcome::Batch(handler.handle(&batch, Instant::now() + INVOCATION_MAX).await.ok()) },
-        )
-    }
-
-    fn connect(&mut self) {
-        let browser = self.pick_browser(|browser| browser.socket.is_none() && !browser.is_connecting);
-        self.browsers[browser].is_connecting = true;
-        self.report.connections += 1;
-        let connection_id = format!("c{}", self.report.connections);
-        let request = invocation(&connection_id, &self.browsers[browser].principal, 0, None);
-        let connect = self.connect.clone();
-        self.begin(Role::Connect { browser, connection_id }, async move {
-            Outcome::Reply(connect.handle(request).await.ok())
-        });
-    }
-
-    fn speak(&mut self) {
-        let speaking = self.pick_browser(|browser| !browser.outbox.is_empty());
-        let message = self.browsers[speaking].outbox.remove(0);
-        let connection_id = self.browsers[speaking].socket.clone().unwrap();
-        if self.sockets[&connection_id].is_dead {
-            return;
-        }
-        let request = invocation(&connection_id, &self.browsers[speaking].principal, self.begun, Some(message));
-        let subscribe = self.subscribe.clone();
-        self.begin(Role::Message { connection_id }, async move {
-            Outcome::Reply(subscribe.handle(request, Instant::now() + INVOCATION_MAX).await.ok())
-        });
-    }
-
-    /// A function's process ends at once; what it asked for may still be under way.
-    fn kill(&mut self) {
-        let index = self.random.usize(0..self.actors.len());
-        let id = *self.actors.keys().nth(index).unwrap();
-        let actor = self.actors.remove(&id).unwrap();
-        actor.task.abort();
-        self.report.fault("invocation killed");
-        self.tell(format!("#{id} is killed"));
-        self.ended(id, actor.role, None);
-    }
-
-    /// Takes note of the invocations that have ended.
-    async fn finish(&mut self) {
-        let finished: Vec<u64> =
-            self.actors.iter().filter(|(_, actor)| actor.task.is_finished()).map(|(id, _)| *id).collect();
-        for id in finished {
-            let Actor { role, task } = self.actors.remove(&id).unwrap();
-            let outcome = task.await.expect("a function does not panic");
-            self.tell(format!("#{id} ends"));
-            self.ended(id, role, Some(outcome));
-        }
-    }
-
-    fn ended(&mut self, id: u64, role: Role, outcome: Option<Outcome>) {
-        match (role, outcome) {
-            (Role::Producer(_), Some(Outcome::Appended(true))) | (Role::Disconnect | Role::StrayBatch, _) => {}
-            (Role::Producer(event), _) => self.due.push_back(*event),
-            (Role::Page { message_id }, Some(Outcome::Page(true))) => self.pages.delete(&message_id),
-            (Role::Page { message_id }, _) => self.pages.show(&message_id),
-            (Role::Batch { from, to }, outcome) => {
-                assert_eq!(self.batch, Some((id, to)));
-                self.batch = None;
-                self.done = match outcome {
-                    Some(Outcome::Batch(Some(response))) => self.first_failure(from, to, &response),
-                    _ => from,
-                };
-            }
-            (Role::Connect { browser, connection_id }, Some(Outcome::Reply(Some(_)))) => {
-                self.sockets.insert(
-                    connection_id.clone(),
-                    Socket { browser, is_dead: false, is_clogged: false, wire: VecDeque::new() },
-                );
-                self.browsers[browser].connected(&connection_id);
-            }
-            (Role::Connect { browser, .. }, _) => self.browsers[browser].is_connecting = false,
-            (Role::Message { connection_id }, outcome) => {
-                let frame = match outcome {
-                    Some(Outcome::Reply(Some(reply))) => reply["body"].as_str().map(str::to_owned),
-                    _ => {
-                        Some(r#"{"message": "Internal server error", "connectionId":"c", "requestId":"r"}"#.to_owned())
-                    }
-                };
-                if let (Some(socket), Some(frame)) = (self.sockets.get_mut(&connection_id), frame) {
-                    socket.wire.push_back(frame);
-                }
-            }
-        }
-    }
-
-    /// Where the next batch begins: at the first record that was reported, or behind all.
-    fn first_failure(&mut self, from: usize, to: usize, response: &BatchResponse) -> usize {
-        let is_reported = |record: &Value| {
-            let failures = &response.batch_item_failures;
-            failures.iter().any(|failure| record["dynamodb"]["SequenceNumber"] == failure.item_identifier.as_str())
-        };
-        let reported = self.feed.records[from..to].iter().position(is_reported);
-        if reported.is_some() {
-            *self.report.faults.entry("batch reported").or_default() += 1;
-        }
-        reported.map_or(to, |index| from + index)
-    }
+/// Which of the orders a browser follows, each from the beginning or from its projection.
+fn followed(random: &mut Rng, order_ids: &[OrderId], size: &Size) -> Vec<(OrderId, bool)> {
+    let few = size.few_followed && random.u8(0..8) > 0;
+    let mut orders: Vec<(OrderId, bool)> = order_ids.iter().map(|order_id| (order_id.clone(), random.bool())).collect();
+    orders.retain(|_| if few { random.u8(0..8) == 0 } else { random.u8(0..4) > 0 });
+    orders
 }

@@ -34,7 +34,7 @@ fn has_word(line: &str, word: &str) -> bool {
 fn a_module_begins_with_a_sentence_about_itself() {
     let modules =
         sources_ending(".rs").into_iter().filter(|source| source.file_name() != "main.rs" && !source.is_test());
-    let bare = modules.filter(|source| !source.text.starts_with("//!"));
+    let bare = modules.filter(|source| !source.text.starts_with("//!") && !source.text.starts_with("#![doc"));
     let broken: Vec<_> = bare.map(|source| source.path).collect();
     assert_none("a module's header says in one to four sentences what it does", &broken);
 }

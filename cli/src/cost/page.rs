@@ -64,7 +64,7 @@ fn write_tables(page: &mut String) -> std::fmt::Result {
     )?;
     writeln!(
         page,
-        "| connections | pings every | events a minute | dollars a month | of it pings and connection-minutes | quotas that bind |"
+        "| connections | pings every | events a minute | dollars a month | of it pings, heads and connection-minutes | quotas that bind |"
     )?;
     writeln!(page, "| --- | --- | --- | --- | --- | --- |")?;
     for connections in [1_000, 10_000, 100_000, 1_000_000] {
@@ -77,7 +77,7 @@ fn write_tables(page: &mut String) -> std::fmt::Result {
 
 fn write_month(page: &mut String, connections: u64, ping_seconds: u64) -> std::fmt::Result {
     let events_per_minute = connections / SUBSCRIBERS / EVENT_EVERY_MINUTES;
-    let load = Load { connections, events_per_minute, ping_seconds, event: event(SUBSCRIBERS) };
+    let load = Load { connections, events_per_minute, ping_seconds, heads_seconds: 180, event: event(SUBSCRIBERS) };
     let quiet = Load { events_per_minute: 0, ..load };
     let binding: Vec<_> = load.quotas().iter().filter(|quota| quota.binds()).map(describe).collect();
     let binding = if binding.is_empty() { "none".to_owned() } else { binding.join("; ") };

@@ -41,7 +41,8 @@ impl Load {
         let connects = self.connections.div_ceil(LIFE_MINUTES * 60);
         // A connection's life has a connect, a subscribe and the push of its answer.
         let pings = self.connections.div_ceil(self.ping_seconds);
-        let requests = connects * 3 + pings + a_second(self.events_per_minute * bill.pushes);
+        let heads = self.connections.div_ceil(self.heads_every_seconds());
+        let requests = connects * 3 + pings + heads + a_second(self.events_per_minute * bill.pushes);
         let busy_ms = bill.lambda_mb_ms / PUSHING_MB;
         let shard_ms = a_second(self.events_per_minute * event.handler_ms());
         vec![
@@ -70,7 +71,7 @@ mod tests {
 
     fn binding(connections: u64, events_per_minute: u64, subscribers: u64) -> Vec<&'static str> {
         let event = Event { subscribers, event_bytes: 1_000, projection_bytes: 1_000, message_bytes: 2_000 };
-        let load = Load { connections, events_per_minute, ping_seconds: 60, event };
+        let load = Load { connections, events_per_minute, ping_seconds: 60, heads_seconds: 180, event };
         load.quotas().into_iter().filter(Quota::binds).map(|quota| quota.name).collect()
     }
 

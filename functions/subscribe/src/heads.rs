@@ -3,6 +3,8 @@
 //! An update that API Gateway accepts and drops is noticed by this before the order's next event. An order that the
 //! browser may not see counts as one without events, as it does in every other answer.
 
+use std::{collections::BTreeMap, error::Error as _};
+
 use domain::{OrderId, Version};
 use protocol::{
     ErrorCode, ErrorMessage, Message,
@@ -31,7 +33,7 @@ impl Subscribe {
                 Ok(order) => known.push(order),
                 Err(BadHead { order_id, error }) => {
                     let refusal = caller.error(ErrorCode::BadRequest, error.to_string(), order_id);
-                    answers.send(&refusal).await?;
+                    answers.send(refusal).await?;
                 }
             }
         }
@@ -39,22 +41,23 @@ impl Subscribe {
         let mut heads = match self.store.projections.heads(&order_ids).await {
             Ok(heads) => heads,
             Err(error) => {
-                tracing::error!(request_id = caller.request_id, error = &error as &dyn std::error::Error, "no heads");
+                let cause = error.source().map(ToString::to_string);
+                tracing::error!(request_id = caller.request_id, %error, cause, "the heads were not read");
                 let message = "the heads could not be read; try again".to_owned();
-                return answers.send(&caller.error(ErrorCode::Internal, message, None)).await;
+                return answers.send(caller.error(ErrorCode::Internal, message, None)).await;
             }
         };
-        let mut behind = std::collections::BTreeMap::new();
+        let mut behind = BTreeMap::new();
         for Known { order_id, version } in known {
             match heads.remove(&order_id).unwrap_or_else(|| Ok(Head::default())) {
                 Ok(head) if shown(&head, caller) == version => {}
                 Ok(head) => {
                     behind.insert(order_id, shown(&head, caller));
                 }
-                Err(broken) => answers.send(&caller.failure(order_id, &broken)).await?,
+                Err(broken) => answers.send(caller.failure(order_id, &broken)).await?,
             }
         }
-        answers.send(&Message::Heads(behind)).await
+        answers.send(Message::Heads(behind)).await
     }
 }
 

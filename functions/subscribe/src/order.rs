@@ -12,11 +12,7 @@ use protocol::{
     Message, SentEvent, Update,
     request::{HistoryRange, Since, Wanted},
 };
-use store::{
-    CallError,
-    event_log::ReadError,
-    projections::GetError,
-};
+use store::{CallError, event_log::ReadError, projections::GetError};
 
 use crate::{
     Subscribe,

@@ -17,6 +17,8 @@ pub struct Follower {
     position: Option<Position>,
     /// The highest version that any update named; ahead of the position while a gap is open.
     seen: Version,
+    /// The highest version that any update named since the last subscribe.
+    seen_since_asked: Version,
     awaits_answer: bool,
 }
 
@@ -49,7 +51,7 @@ impl Follower {
     #[must_use]
     pub fn resuming(since: Version) -> Self {
         let position = Position { version: since, event_ref: None, projection: None };
-        Self { position: Some(position), seen: since, awaits_answer: false }
+        Self { position: Some(position), seen: since, ..Self::default() }
     }
 
     /// Where to resume; absent before the first answer.
@@ -73,6 +75,7 @@ impl Follower {
     /// What to subscribe with; its answer is due from here on.
     pub fn ask(&mut self, order_id: &OrderId) -> Wanted {
         self.awaits_answer = true;
+        self.seen_since_asked = Version::NONE;
         Wanted { order_id: order_id.clone(), since: self.since() }
     }
 
@@ -89,7 +92,15 @@ impl Follower {
 
     /// Takes an update of this order.
     pub fn accept(&mut self, update: &Update) -> Step {
-        self.seen = if update.reset { update.version } else { self.seen.max(update.version) };
+        self.seen_since_asked = self.seen_since_asked.max(update.version);
+        // The answer about an order without events, or of another: what was seen before it was asked for is no gap any more,
+        // and what was seen since then is one.
+        let is_empty = update.version == Version::NONE && (update.reset || self.version() == Version::NONE);
+        self.seen = match (is_empty, update.reset) {
+            (true, _) => self.seen_since_asked,
+            (false, true) => update.version,
+            (false, false) => self.seen.max(update.version),
+        };
         let Some(at) = self.position.as_mut().filter(|_| !update.reset) else {
             let restarted = self.position.is_some();
             self.awaits_answer = false;
@@ -124,6 +135,7 @@ impl Follower {
     /// An update up to this version is known to exist and does not come.
     pub fn missed(&mut self, version: Version) {
         self.seen = self.seen.max(version);
+        self.seen_since_asked = self.seen_since_asked.max(version);
     }
 
     fn answered(&mut self, step: Step) -> Step {
@@ -223,6 +235,26 @@ mod tests {
         assert!(!follower.must_resume());
         assert_eq!(follower.accept(&update(6, 7)), advanced(6, 7));
         assert!(!follower.must_resume());
+    }
+
+    #[test]
+    fn an_order_that_is_hidden_is_not_resumed_for_ever() {
+        let mut follower = Follower::resuming(Version::NONE);
+        assert_eq!(follower.accept(&update(7, 7)), Step::Gap);
+        follower.ask(&OrderId::new("o").unwrap());
+        assert_eq!(follower.accept(&update(1, 0)), Step::Duplicate);
+        assert!(!follower.must_resume());
+        assert_eq!(follower.accept(&update(8, 8)), Step::Gap);
+    }
+
+    #[test]
+    fn a_push_before_the_answer_about_a_hidden_order_is_not_forgotten() {
+        let mut follower = Follower::default();
+        follower.accept(&update(2, 1));
+        follower.ask(&OrderId::new("o").unwrap());
+        assert_eq!(follower.accept(&update(3, 3)), Step::GapAwaited);
+        assert_eq!(follower.accept(&Update { reset: true, ..update(1, 0) }), Step::Reset);
+        assert!(follower.must_resume());
     }
 
     #[test]

@@ -120,11 +120,9 @@ impl Push {
         if self.shared.is_out() {
             let trials = connection_ids.split_off(connections.saturating_sub(limits::OUT_TRIALS_MAX));
             let posts = join_all(trials.iter().map(|connection_id| async {
+                let outcome = self.shared.send_frames(connection_id, &frames, deadline).await;
                 // While API Gateway is out, a failure says nothing about the connection.
-                match self.shared.send_frames(connection_id, &frames, deadline).await {
-                    Outcome::Failed | Outcome::Refused => Outcome::Unattempted,
-                    outcome => outcome,
-                }
+                if matches!(outcome, Outcome::Failed | Outcome::Refused) { Outcome::Unattempted } else { outcome }
             }));
             let (tried, _health) = join(posts, self.probe(&trials, deadline)).await;
             outcomes.extend(trials.iter().cloned().zip(tried));

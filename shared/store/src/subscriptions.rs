@@ -12,8 +12,8 @@ use aws_sdk_dynamodb::{
     error::SdkError,
     operation::{
         delete_item::{DeleteItemError, builders::DeleteItemFluentBuilder},
+        put_item::PutItemError,
         query::builders::QueryFluentBuilder,
-        update_item::UpdateItemError,
     },
     types::{AttributeValue, Select},
 };
@@ -147,24 +147,22 @@ impl Subscriptions {
     /// [`CallError`] if DynamoDB does not serve the call.
     pub async fn hide(&self, written: &Subscription, at: Version) -> Result<bool, CallError> {
         let (condition, names, values) = same_row(row_value(written));
-        let hide = self
+        let hidden = Subscription { hidden_at: Some(at), ..written.clone() };
+        // A whole row, for which the function that subscribes has the permission.
+        let put = self
             .client
-            .update_item()
+            .put_item()
             .table_name(self.table.as_str())
-            .set_key(Some(item::subscription::key(&written.order_id, &written.connection_id)))
-            .update_expression("SET hiddenAt = :hiddenAt")
+            .set_item(Some(item::subscription::to_item(&hidden)))
             .condition_expression(condition)
             .set_expression_attribute_names(Some(names))
-            .set_expression_attribute_values(values)
-            .expression_attribute_values(":hiddenAt", AttributeValue::N(at.to_string()));
-        match hide.send().await {
+            .set_expression_attribute_values(values);
+        match put.send().await {
             Ok(_) => Ok(true),
-            Err(error)
-                if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
+            Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
                 Ok(false)
             }
-            Err(error) => Err(CallError::new("UpdateItem", &self.table, error)),
+            Err(error) => Err(CallError::new("PutItem", &self.table, error)),
         }
     }
 

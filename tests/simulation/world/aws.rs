@@ -1,12 +1,15 @@
-//! What AWS does with the functions' calls, and with the frames on their way to browsers.
+//! What AWS does with the functions' calls: it carries out each call's fate.
 //!
-//! Owns: carrying out each call's fate, and the end of a connection.
-//! Must not know: which call comes next.
-//! Source: facts on API Gateway: 410, 429, posts that hang or are lost, `$disconnect` that never comes.
+//! API Gateway answers 410, 429 and 5xx, leaves posts without an answer or loses them; DynamoDB and SQS throttle, fail, and
+//! now and then have done what they say they have not.
 
 use serde_json::{Value, json};
 
-use super::{Outcome, Role, World, inputs::invocation};
+use super::{
+    World,
+    bad::{BadConnection, REFUSED_ID},
+    inputs::EXPIRED_AT_S,
+};
 use crate::{
     dynamodb,
     fate::Fate,
@@ -31,24 +34,30 @@ impl World {
         let named = match &call.request {
             Request::Operation(operation, request) => format!("{operation} {}", request["TableName"]),
             Request::Post(connection_id, text) => format!("post to {connection_id}, {} bytes", text.len()),
+            Request::Get(connection_id) => format!("get {connection_id}"),
             Request::Delete(connection_id) => format!("delete {connection_id}"),
         };
         self.tell(format!("#{} {named}: {fate:?}", call.actor));
         match call.request.clone() {
             Request::Operation(operation, request) => self.operate(call, fate, &operation, &request),
             Request::Post(connection_id, text) => self.post(call, fate, &connection_id, text),
+            Request::Get(connection_id) => self.probe(call, fate, &connection_id),
             Request::Delete(connection_id) => self.delete(call, fate, &connection_id),
         }
     }
 
     fn operate(&mut self, call: Call, fate: Fate, operation: &str, request: &Value) {
+        if let Some(error_type) = self.bad.answer(operation, request) {
+            let error = json!({"__type": error_type, "message": "it stays so"});
+            return call.answer(400, None, error.to_string().into_bytes());
+        }
         let is_unread = self.stores_unread(call.actor, operation, request);
-        let (database, pages, random) = (&self.database, &mut self.pages, &mut self.random);
+        let (database, queues, random) = (&self.database, &mut self.queues, &mut self.random);
         let is_faulty = self.kinds.operations;
         let (mut refused, mut stored) = (0, 0);
         let mut serve = || {
-            if operation == "SendMessageBatch" {
-                let answer = pages.send(request, || !is_faulty || random.u8(0..4) > 0);
+            if matches!(operation, "SendMessage" | "SendMessageBatch") {
+                let answer = queues.send(request, || !is_faulty || random.u8(0..4) > 0);
                 return (200, answer.to_string().into_bytes());
             }
             let (status, body) = dynamodb::serve(database, operation, request);
@@ -75,6 +84,35 @@ impl World {
         }
         self.report.folds_unread += stored;
         self.report.folds_stale += refused;
+        if request["TableName"] == "subscriptions" && operation != "Query" {
+            self.age_rows();
+        }
+    }
+
+    /// The token of a connection ends: its messages are of somebody whom nobody vouches for, its rows have expired.
+    pub(super) fn expire(&mut self, connection_id: &str) {
+        self.report.fault("token ended");
+        self.tell(format!("the token of {connection_id} ends"));
+        self.sockets.get_mut(connection_id).unwrap().has_expired = true;
+        self.age_rows();
+    }
+
+    /// The functions' clock is the machine's, so it is not the clock that reaches the end of a token: the rows of connections
+    /// whose tokens have ended get an end that has passed.
+    fn age_rows(&self) {
+        let expired = self.sockets.iter().filter(|(_, socket)| socket.has_expired);
+        for (connection_id, socket) in expired {
+            for order_id in self.browsers[socket.browser].orders.keys() {
+                let age = json!({
+                    "TableName": "subscriptions",
+                    "Key": {"orderId": {"S": order_id.as_str()}, "connectionId": {"S": connection_id}},
+                    "UpdateExpression": "SET expiresAt = :end",
+                    "ConditionExpression": "attribute_exists(connectionId)",
+                    "ExpressionAttributeValues": {":end": {"N": EXPIRED_AT_S.to_string()}},
+                });
+                dynamodb::serve(&self.database, "UpdateItem", &age);
+            }
+        }
     }
 
     /// Whether an invocation stores a projection whose order it has not read: folded onto what its process remembers.
@@ -105,13 +143,17 @@ impl World {
     }
 
     fn post(&mut self, call: Call, fate: Fate, connection_id: &str, text: String) {
+        if is_refused(connection_id) {
+            return call.answer(400, Some("BadRequestException"), Vec::new());
+        }
         let Some(socket) = self.sockets.get_mut(connection_id) else {
             return call.answer(410, Some("GoneException"), Vec::new());
         };
-        if socket.is_dead {
+        if socket.is_dead || socket.bad == Some(BadConnection::Silent) {
             return self.hanging.push(call);
         }
-        let fate = if socket.is_clogged { Fate::Throttled } else { fate };
+        let is_refusing = socket.is_clogged || socket.bad == Some(BadConnection::Refusing);
+        let fate = if is_refusing { Fate::Throttled } else { fate };
         match fate {
             Fate::Served => {
                 socket.wire.push_back(text);
@@ -131,7 +173,25 @@ impl World {
         }
     }
 
+    /// Whether there is such a connection: no push, and no trace in its browser.
+    fn probe(&mut self, call: Call, fate: Fate, connection_id: &str) {
+        match fate {
+            _ if is_refused(connection_id) => call.answer(400, Some("BadRequestException"), Vec::new()),
+            Fate::Served | Fate::Lost if self.sockets.contains_key(connection_id) => {
+                call.answer(200, None, b"{}".to_vec());
+            }
+            Fate::Served | Fate::Lost => call.answer(410, Some("GoneException"), Vec::new()),
+            Fate::Throttled => call.answer(429, Some("LimitExceededException"), Vec::new()),
+            Fate::Failed { .. } | Fate::Broken { .. } | Fate::Hanging { .. } => {
+                self.spoil(call, fate, "InternalServerError");
+            }
+        }
+    }
+
     fn delete(&mut self, call: Call, fate: Fate, connection_id: &str) {
+        if is_refused(connection_id) {
+            return call.answer(400, Some("BadRequestException"), Vec::new());
+        }
         match fate {
             Fate::Served | Fate::Lost => {
                 let is_open = self.sockets.contains_key(connection_id);
@@ -148,34 +208,9 @@ impl World {
             }
         }
     }
+}
 
-    /// A connection ends: what is on its wire is lost, its browser knows, and `$disconnect` comes or does not.
-    pub(super) fn end(&mut self, connection_id: &str, how: &str) {
-        let Some(socket) = self.sockets.remove(connection_id) else { return };
-        self.tell(format!("{connection_id} of browser {} ends: {how}", socket.browser));
-        self.browsers[socket.browser].disconnected();
-        if self.kinds.misses && self.random.bool() {
-            self.report.fault("$disconnect missed");
-            return;
-        }
-        let request = invocation(connection_id, &self.browsers[socket.browser].principal, 0, None);
-        let disconnect = self.disconnect.clone();
-        self.begin(Role::Disconnect, async move { Outcome::Reply(disconnect.handle(request).await.ok()) });
-    }
-
-    /// A frame arrives, now and then one that overtook another.
-    pub(super) fn carry(&mut self) {
-        let full = self.sockets.iter().filter(|(_, socket)| !socket.is_dead && !socket.wire.is_empty());
-        let full: Vec<String> = full.map(|(id, _)| id.clone()).collect();
-        let connection_id = &full[self.random.usize(0..full.len())];
-        let socket = self.sockets.get_mut(connection_id).unwrap();
-        let overtakes = self.kinds.overtaking && socket.wire.len() > 1 && self.random.u8(0..8) == 0;
-        let frame = socket.wire.remove(usize::from(overtakes)).unwrap();
-        let browser = socket.browser;
-        if overtakes {
-            self.report.fault("message overtaken");
-        }
-        self.tell(format!("browser {browser} gets {} bytes", frame.len()));
-        self.browsers[browser].receive(&frame, &mut self.report);
-    }
+/// Whether API Gateway takes a text for a connection's id.
+fn is_refused(connection_id: &str) -> bool {
+    connection_id.replace("%20", " ") == REFUSED_ID
 }

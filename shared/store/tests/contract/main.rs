@@ -1,6 +1,6 @@
 //! The promises of each table, over HTTP: on the embedded engine, or on Amazon's DynamoDB Local.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
 #[expect(unreachable_pub, reason = "the harness of the crate `tests`, where it is public")]
 #[path = "../../../../tests/src/aws_json.rs"]

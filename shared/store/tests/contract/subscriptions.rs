@@ -99,7 +99,7 @@ async fn a_row_that_was_written_again_is_not_deleted_by_who_read_the_one_before(
     let second = store.subscriptions.put(&first).await.unwrap();
     assert_ne!(first.row, second.row);
     assert!(!store.subscriptions.delete_row(&first).await.unwrap());
-    assert_eq!(store.subscriptions.of_order(&order("o")).await.unwrap().readable, [second.clone()]);
+    assert_eq!(store.subscriptions.of_order(&order("o")).await.unwrap().readable, std::slice::from_ref(&second));
     assert!(store.subscriptions.delete_row(&second).await.unwrap());
     assert!(!store.subscriptions.delete_row(&second).await.unwrap(), "somebody else did");
     assert_eq!(store.subscriptions.of_order(&order("o")).await.unwrap(), Subscribers::default());
