@@ -27,7 +27,14 @@ const TEMPLATE: &str = include_str!("../../infra/template.json");
 const STAGE: (&str, &str) = ("StageName", "local");
 
 /// The variables of this process that its functions get too.
-const HANDED_ON: [&str; 4] = ["AWS_XRAY_DAEMON_ADDRESS", "PAGE_SUBSCRIBERS_MAX", "PATH", "RUST_LOG"];
+const HANDED_ON: [&str; 6] = [
+    "AWS_XRAY_DAEMON_ADDRESS",
+    "PAGE_SUBSCRIBERS_MAX",
+    "PATH",
+    "PUSH_PROCESSES_MAX",
+    "REQUESTS_PER_SECOND",
+    "RUST_LOG",
+];
 
 pub(crate) async fn run(options: args::Up) -> Result<(), Failure> {
     let started = Instant::now();

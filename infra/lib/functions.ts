@@ -151,6 +151,8 @@ export class Functions extends Construct {
         FAILURE_QUEUE_URL: failureQueue.queueUrl,
         ORDER_QUEUE_URL: orderQueue.queueUrl,
         PAGE_QUEUE_URL: pageQueue.queueUrl,
+        // One batch of a shard is in flight, and a small log has one shard or a few.
+        PUSH_PROCESSES_MAX: '4',
       },
       permissions: [
         // What the mappings do in this function's name.

@@ -35,6 +35,7 @@ const environments = {
     FAILURE_QUEUE_URL: '${failure queue}',
     ORDER_QUEUE_URL: '${order queue}',
     PAGE_QUEUE_URL: '${page queue}',
+    PUSH_PROCESSES_MAX: '4',
   },
   'fan-out': { ...everything, PAGE_QUEUE_URL: '${page queue}' },
   'fauna-feed': {

@@ -92,7 +92,7 @@ impl Rig {
             records.push(json!({"dynamodb": {"SequenceNumber": version.to_string(), "NewImage": image(version)}}));
         }
         let deadline = Instant::now() + Duration::from_secs(120);
-        let response = self.handler.handle(&json!({"Records": records}), deadline).await.unwrap();
+        let response = self.handler.handle(&json!({"Records": records}).to_string(), deadline).await.unwrap();
         assert_eq!(response, BatchResponse::default());
         (self.counted.take(), self.connections.take())
     }

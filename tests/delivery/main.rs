@@ -264,7 +264,7 @@ async fn an_order_that_was_deferred_for_too_long_is_dead_lettered() {
     let long_ago = store::now_ms() - i64::try_from(domain::limits::DEFERRED_FOR_MAX.as_millis()).unwrap() - 1;
     let batch = deferred_order(1, 2, long_ago);
     let deadline = Instant::now() + Duration::from_secs(60);
-    let response = gateway.handler_without_dynamodb().handle(&batch, deadline).await.unwrap();
+    let response = gateway.handler_without_dynamodb().handle(&batch.to_string(), deadline).await.unwrap();
     assert_eq!((response, gateway.deferred().len()), (BatchResponse::default(), 0));
     let failure = &gateway.failures()[0];
     assert_eq!((&failure["failure"], &failure["lastVersion"]), (&json!("not_folded"), &json!(2)));
@@ -287,7 +287,7 @@ async fn a_log_that_is_too_long_for_one_invocation_is_folded_bit_by_bit() {
     let mut stored = vec![0];
     while stored.last() != Some(&8) {
         // There is time for one part of the log.
-        let response = gateway.handler().handle(&batch, Instant::now()).await.unwrap();
+        let response = gateway.handler().handle(&batch.to_string(), Instant::now()).await.unwrap();
         assert_eq!(response, BatchResponse::default());
         stored.push(gateway.store.projections.get(&order("o")).await.unwrap().version().get());
         assert!(stored.is_sorted_by(|before, after| before < after), "each invocation makes progress: {stored:?}");

@@ -285,7 +285,7 @@ impl InProcess {
 
     /// Hands a batch to the event handler.
     pub async fn handle(&self, batch: &Value) -> BatchResponse {
-        self.handler.handle(batch, Instant::now() + Duration::from_secs(60)).await.unwrap()
+        self.handler.handle(&batch.to_string(), Instant::now() + Duration::from_secs(60)).await.unwrap()
     }
 
     /// Delivers events of an order in one batch.
@@ -304,7 +304,7 @@ pub async fn deliver(handler: &EventHandler, order_id: &str, versions: &[u64]) -
         json!({"dynamodb": {"SequenceNumber": version.to_string(), "NewImage": image}})
     };
     let batch = json!({"Records": versions.iter().map(record).collect::<Vec<Value>>()});
-    handler.handle(&batch, Instant::now() + Duration::from_secs(60)).await.unwrap()
+    handler.handle(&batch.to_string(), Instant::now() + Duration::from_secs(60)).await.unwrap()
 }
 
 async fn fan_out(fan_out: &FanOut, batch: &Value) -> Value {

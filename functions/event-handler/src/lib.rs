@@ -23,14 +23,13 @@ use queues::{
     DeferredOrder, DeferredOrders, Failure, FailureQueue, QueueError,
     batch::{BatchItemFailure, BatchResponse, QueueBatch, QueueMessage},
 };
-use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use store::{
     BrokenItem, SdkConfig, aws,
     change_feed::{self, UnreadableBatch},
 };
 use telemetry::measure;
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 
 use deferral::Attempt;
 use fold::Due;
@@ -54,6 +53,8 @@ pub struct EventHandler {
 struct OrderBatch {
     first_sequence_number: String,
     events: Vec<LoggedEvent>,
+    /// The length of their records.
+    bytes: usize,
 }
 
 impl OrderBatch {
@@ -71,9 +72,9 @@ impl OrderBatch {
 pub async fn run(var: impl Fn(&str) -> Option<String>) -> Result<(), lambda_runtime::Error> {
     let handler = EventHandler::from_vars(&var)?;
     let handler = &handler;
-    let serve = async |event: LambdaEvent<Value>| {
+    let serve = async |event: LambdaEvent<Box<RawValue>>| {
         let deadline = deadline::from_epoch_ms(event.context.deadline);
-        let response = Box::pin(handler.handle(&event.payload, deadline)).await;
+        let response = Box::pin(handler.handle(event.payload.get(), deadline)).await;
         measure::flush();
         response.map_err(lambda_runtime::Error::from)
     };
@@ -106,8 +107,8 @@ impl EventHandler {
     ///
     /// # Errors
     /// [`UnreadableBatch`] if the invocation is neither.
-    pub async fn handle(&self, invocation: &Value, deadline: Instant) -> Result<BatchResponse, UnreadableBatch> {
-        let batch_item_failures = match QueueBatch::deserialize(invocation) {
+    pub async fn handle(&self, invocation: &str, deadline: Instant) -> Result<BatchResponse, UnreadableBatch> {
+        let batch_item_failures = match serde_json::from_str::<QueueBatch>(invocation) {
             Ok(batch) => self.handle_deferred(batch, deadline).await,
             Err(_not_a_queues) => self.handle_changes(invocation, deadline).await?,
         };
@@ -116,7 +117,7 @@ impl EventHandler {
 
     async fn handle_changes(
         &self,
-        invocation: &Value,
+        invocation: &str,
         deadline: Instant,
     ) -> Result<Vec<BatchItemFailure>, UnreadableBatch> {
         let mut malformed = Vec::new();
@@ -125,13 +126,22 @@ impl EventHandler {
             match record.event {
                 Ok(logged) => {
                     let order_id = logged.event.order_id().clone();
-                    let first = || OrderBatch { first_sequence_number: record.sequence_number, events: Vec::new() };
-                    orders.entry(order_id).or_insert_with(first).events.push(logged);
+                    let first_sequence_number = record.sequence_number;
+                    let first = || OrderBatch { first_sequence_number, events: Vec::new(), bytes: 0 };
+                    let order = orders.entry(order_id).or_insert_with(first);
+                    order.events.push(logged);
+                    order.bytes += record.bytes;
                 }
                 Err(broken) => malformed.push((record.sequence_number, broken)),
             }
         }
+        // Large orders are worked on one after the other, beside small ones.
+        let room = Semaphore::new(limits::FOLD_BYTES_IN_FLIGHT_MAX);
+        let room = &room;
         let worked = orders.into_iter().map(|(order_id, batch)| async move {
+            let bytes = u32::try_from(batch.bytes.min(limits::FOLD_BYTES_IN_FLIGHT_MAX)).unwrap_or(u32::MAX);
+            // The semaphore is never closed.
+            let _room = room.acquire_many(bytes).await.ok();
             let attempt = Attempt::first(order_id, batch.versions());
             let worked = self.work_on(attempt, &Due::delivered(batch.events), deadline).await;
             reported(worked, batch.first_sequence_number)

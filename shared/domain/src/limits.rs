@@ -63,6 +63,10 @@ pub const DEFERRED_FOR_MAX: Duration = Duration::from_secs(6 * 60 * 60);
 /// Orders of one batch that are folded and pushed at once.
 pub const FOLDS_IN_FLIGHT_MAX: usize = 32;
 
+/// Bytes of records that are folded and pushed at once, as text; an order with more is worked on without any other. Small
+/// values take some twenty times of that in memory, of the 1,769 MB that the event handler has.
+pub const FOLD_BYTES_IN_FLIGHT_MAX: usize = 1024 * 1024;
+
 /// Most events in one pushed update. A run is longer only after the change feed stood still for long; it is then pushed
 /// without its events, and the clients resume from the log.
 pub const PUSHED_RUN_EVENTS_MAX: u64 = 1_000;

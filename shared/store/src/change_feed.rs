@@ -1,12 +1,11 @@
 //! The change feed of `order_stream`: what Lambda hands to the event handler.
 //!
-//! Owns: reading a batch record by record, so that one broken record spoils no other.
-//! Must not know: what is done with an event.
-//! Source: DynamoDB Streams records as Lambda delivers them, `Records[].dynamodb.NewImage`.
+//! A batch is read record by record, each from its own text, so that a malformed record concerns no other one.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::LoggedEvent;
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::item::{self, BrokenItem, Item};
 
@@ -17,6 +16,31 @@ pub struct FeedRecord {
     pub sequence_number: String,
     /// The appended event.
     pub event: Result<LoggedEvent, BrokenItem>,
+    /// The length of the record's text.
+    pub bytes: usize,
+}
+
+#[derive(Deserialize)]
+struct Batch<'a> {
+    #[serde(borrow, rename = "Records")]
+    records: Vec<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Record<'a> {
+    #[serde(borrow)]
+    dynamodb: Change<'a>,
+}
+
+/// Source: DynamoDB Streams records as Lambda delivers them.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Change<'a> {
+    sequence_number: String,
+    #[serde(borrow)]
+    keys: Option<&'a RawValue>,
+    #[serde(borrow)]
+    new_image: Option<&'a RawValue>,
 }
 
 /// An invocation that is no batch of change feed records.
@@ -34,36 +58,36 @@ pub enum UnreadableBatch {
 ///
 /// # Errors
 /// [`UnreadableBatch`] if it is none. What is wrong with one record stands in its place.
-pub fn read(invocation: &Value) -> Result<Vec<FeedRecord>, UnreadableBatch> {
-    let records = invocation.get("Records").and_then(Value::as_array).ok_or(UnreadableBatch::NoRecords)?;
-    records.iter().map(record).collect()
+pub fn read(invocation: &str) -> Result<Vec<FeedRecord>, UnreadableBatch> {
+    let batch: Batch<'_> = serde_json::from_str(invocation).map_err(|_another_shape| UnreadableBatch::NoRecords)?;
+    batch.records.into_iter().map(record).collect()
 }
 
-fn record(record: &Value) -> Result<FeedRecord, UnreadableBatch> {
-    let change = record.get("dynamodb");
-    let sequence_number = change.and_then(|change| change.get("SequenceNumber")).and_then(Value::as_str);
-    let sequence_number = sequence_number.ok_or(UnreadableBatch::NoSequenceNumber)?.to_owned();
-    let image_of = |name: &str| change.and_then(|change| change.get(name)).and_then(item_of);
-    let event = match image_of("NewImage") {
+fn record(record: &RawValue) -> Result<FeedRecord, UnreadableBatch> {
+    let bytes = record.get().len();
+    let record: Record<'_> =
+        serde_json::from_str(record.get()).map_err(|_another_shape| UnreadableBatch::NoSequenceNumber)?;
+    let Change { sequence_number, keys, new_image } = record.dynamodb;
+    let event = match new_image.and_then(item_of) {
         Some(item) => item::event::from_item(item),
         None => Err(BrokenItem {
-            key: item::event::key_of(&image_of("Keys").unwrap_or_default()),
+            key: item::event::key_of(&keys.and_then(item_of).unwrap_or_default()),
             reason: "the record's NewImage is no map of DynamoDB's types".to_owned(),
         }),
     };
-    Ok(FeedRecord { sequence_number, event })
+    Ok(FeedRecord { sequence_number, event, bytes })
 }
 
-/// A record's image as an item; `None` if it is none.
-fn item_of(image: &Value) -> Option<Item> {
-    let attributes: serde_dynamo::Item = serde_json::from_value(image.clone()).ok()?;
+/// A record's image as an item; `None` for anything else.
+fn item_of(image: &RawValue) -> Option<Item> {
+    let attributes: serde_dynamo::Item = serde_json::from_str(image.get()).ok()?;
     let attributes = attributes.into_inner().into_iter();
     Some(attributes.map(|(name, value)| (name, AttributeValue::from(value))).collect())
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -76,7 +100,8 @@ mod tests {
     }
 
     fn read_one(change: Value) -> Result<FeedRecord, UnreadableBatch> {
-        read(&json!({"Records": [{"eventName": "INSERT", "dynamodb": change}]})).map(|mut records| records.remove(0))
+        let batch = json!({"Records": [{"eventName": "INSERT", "dynamodb": change}]});
+        read(&batch.to_string()).map(|mut records| records.remove(0))
     }
 
     #[test]
@@ -102,8 +127,17 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_means_something_to_a_parser_concerns_no_other_record() {
+        let odd = r#"{"dynamodb":{"SequenceNumber":"1","NewImage":{"data":{"M":{"$serde_json::private::Number":{"S":"1"}}}}}}"#;
+        let good = json!({"dynamodb": {"SequenceNumber": "2", "NewImage": image()}});
+        let records = read(&format!(r#"{{"Records":[{odd},{good}]}}"#)).unwrap();
+        assert!(records[0].event.is_err());
+        assert!(records[1].event.is_ok());
+    }
+
+    #[test]
     fn an_invocation_of_another_kind_is_refused() {
-        assert_eq!(read(&json!({})), Err(UnreadableBatch::NoRecords));
+        assert_eq!(read("{}"), Err(UnreadableBatch::NoRecords));
         assert_eq!(read_one(json!({"NewImage": image()})), Err(UnreadableBatch::NoSequenceNumber));
     }
 }

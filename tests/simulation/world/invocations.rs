@@ -96,10 +96,9 @@ impl World {
     fn invoke(&mut self, from: usize, to: usize, role: Role) -> u64 {
         let batch = json!({"Records": self.feed.records[from..to]});
         let handler = self.handler();
-        self.begin(
-            role,
-            async move { Outcome::Batch(handler.handle(&batch, Instant::now() + INVOCATION_MAX).await.ok()) },
-        )
+        self.begin(role, async move {
+            Outcome::Batch(handler.handle(&batch.to_string(), Instant::now() + INVOCATION_MAX).await.ok())
+        })
     }
 
     fn handler(&mut self) -> EventHandler {
@@ -133,7 +132,7 @@ impl World {
         let (handler, batch) = (self.handler(), json!({"Records": [record]}));
         self.report.deferred += 1;
         self.begin(Role::Message { queue: DEFERRED, message_id }, async move {
-            let response = handler.handle(&batch, Instant::now() + INVOCATION_MAX).await;
+            let response = handler.handle(&batch.to_string(), Instant::now() + INVOCATION_MAX).await;
             Outcome::Message(response.is_ok_and(|response| response.batch_item_failures.is_empty()))
         });
     }

@@ -20,7 +20,7 @@ async fn every_appended_event_is_a_record_once_and_in_order() {
         appended.push((version, event));
     }
     let records = tables.records().await;
-    let read = change_feed::read(&json!({"Records": records})).unwrap();
+    let read = change_feed::read(&json!({"Records": records}).to_string()).unwrap();
     assert!(read.is_sorted_by_key(|record| record.sequence_number.parse::<u128>().unwrap()));
     let logged: Vec<_> = read.into_iter().map(|record| record.event.unwrap()).collect();
     assert!(logged.iter().all(|logged| logged.origin.appended_at_ms.is_some()), "it says when it was appended");
@@ -40,7 +40,7 @@ async fn a_deleted_event_is_a_record_without_an_event_and_names_its_key() {
     tables.store.event_log.append(&event("o", 1, &json!({})), None).await.unwrap();
     let key = json!({"orderId": {"S": "o"}, "version": {"N": "1"}});
     tables.dynamodb("DeleteItem", &json!({"TableName": "order_stream", "Key": key})).await;
-    let read = change_feed::read(&json!({"Records": tables.records().await})).unwrap();
+    let read = change_feed::read(&json!({"Records": tables.records().await}).to_string()).unwrap();
     assert!(read[0].event.is_ok());
     assert!(read[1].event.as_ref().unwrap_err().key.contains('o'), "{:?}", read[1]);
 }
