@@ -51,7 +51,7 @@ pub(crate) struct State {
 
 impl State {
     pub(crate) fn new(bounds: Bounds) -> Self {
-        let browsers = if bounds.are_subscribed { 1..=bounds.browsers } else { 1..=0 };
+        let browsers = 1..=if bounds.are_subscribed { bounds.browsers } else { 0 };
         let subscribed: Vec<Browser> = browsers.clone().map(Browser::subscribed).collect();
         let unsubscribed = vec![Browser::new(); usize::from(bounds.browsers) - subscribed.len()];
         Self {
