@@ -1,10 +1,13 @@
 //! Who gets a push: the owner, who he was and who he is.
 
+use std::time::Duration;
+
 use domain::{OrderId, Projection, Version};
 use local::websocket_api::Limits;
 use queues::batch::BatchResponse;
 use serde_json::{Value, json};
 use tests::{browser::Browser, gateway::InProcess};
+use tokio::time::Instant;
 
 const LATER: i64 = i64::MAX;
 
@@ -15,10 +18,13 @@ fn image(version: u64, owner: &str) -> Value {
            "ts": {"N": "0"}, "data": {"M": data}})
 }
 
-async fn deliver(gateway: &InProcess, version: u64, owner: &str) {
+fn batch(version: u64, owner: &str) -> Value {
     let image = image(version, owner);
-    let batch = json!({"Records": [{"dynamodb": {"SequenceNumber": version.to_string(), "NewImage": image}}]});
-    assert_eq!(gateway.handle(&batch).await, BatchResponse::default());
+    json!({"Records": [{"dynamodb": {"SequenceNumber": version.to_string(), "NewImage": image}}]})
+}
+
+async fn deliver(gateway: &InProcess, version: u64, owner: &str) {
+    assert_eq!(gateway.handle(&batch(version, owner)).await, BatchResponse::default());
 }
 
 /// A browser of a user, that subscribes to the order `o`.
@@ -182,7 +188,7 @@ async fn who_subscribes_again_to_a_lost_order_hears_of_it_when_it_is_theirs_agai
 }
 
 #[tokio::test]
-async fn a_row_that_was_written_again_before_its_owner_is_told_is_not_ended() {
+async fn a_row_that_was_written_again_since_it_was_read_is_not_ended() {
     let gateway = InProcess::start().await;
     for (version, owner) in [(1, "alice"), (2, "bob")] {
         gateway.put("order_stream", image(version, owner));
@@ -191,9 +197,26 @@ async fn a_row_that_was_written_again_before_its_owner_is_told_is_not_ended() {
     let mut alice = browser_of(&gateway, "alice", LATER).await;
     let item = json!({"orderId": {"S": "o"}, "connectionId": {"S": connections(&gateway).await[0]}, "principalId": {"S": "alice"},
                       "expiresAt": {"N": "9999999999"}, "row": {"S": "written again"}});
-    // After the subscribers are read, and before the row is deleted.
+    // It subscribes again after it was told, and before the row that was read is deleted.
     gateway.counted.before("DeleteItem", gateway.putting("subscriptions", item));
     deliver(&gateway, 2, "bob").await;
-    hears_nothing(&mut alice).await;
+    assert_eq!(alice.next().await["code"], "forbidden");
     assert_eq!(connections(&gateway).await.len(), 1);
+}
+
+#[tokio::test]
+async fn who_could_not_be_told_that_they_lost_the_order_is_told_later() {
+    let gateway = InProcess::start().await;
+    for (version, owner) in [(1, "alice"), (2, "bob")] {
+        gateway.put("order_stream", image(version, owner));
+    }
+    deliver(&gateway, 1, "alice").await;
+    let mut alice = browser_of(&gateway, "alice", LATER).await;
+    let batch = batch(2, "bob").to_string();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let response = gateway.handler_without_connections().handle(&batch, deadline).await.unwrap();
+    assert_eq!((response, connections(&gateway).await.len()), (BatchResponse::default(), 1));
+    assert_eq!(gateway.work_on_pages().await, 0);
+    assert_eq!(alice.next().await["code"], "forbidden");
+    assert_eq!(connections(&gateway).await, [""; 0]);
 }

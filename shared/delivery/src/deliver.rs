@@ -80,26 +80,34 @@ impl Delivery {
             return Ok(());
         }
         let round = page.rounds.saturating_add(1);
-        let mut remaining = Remaining::default();
         let Audience { shown, lost, expired } = self.audience(order_id, folded, readable).await;
         let pushed = shown.len();
         let update = Update::redacted(order_id.clone(), &folded.events, &folded.projection, &self.redaction);
-        let outcomes = self.push_to(ids(shown), &Message::Update(update), deadline).await;
+        let mut outcomes = self.push_to(ids(shown), &Message::Update(update), deadline).await;
         self.follow(order_id, folded);
         count(&outcomes);
+        outcomes.extend(self.tell_lost(order_id, &lost, deadline).await);
         let Settlement { mut forget, mut close, left } = self.settle(outcomes, round, deadline).await;
-        remaining.left = left;
-        let untold = self.tell_lost(order_id, lost, &mut remaining, deadline).await;
-        close.extend(untold.chain(page.close.iter().cloned()));
+        close.extend(page.close.iter().cloned());
         let expired = ids(expired);
-        remaining.close = self.close_all(close.iter().chain(&expired), deadline).await;
-        let (gone, closed) = (forget.len(), (close.len() + expired.len()).saturating_sub(remaining.close.len()));
-        let open: BTreeSet<&ConnectionId> = remaining.close.iter().collect();
-        forget.extend(expired.into_iter().filter(|connection_id| !open.contains(connection_id)));
+        let open = self.close_all(close.iter().chain(&expired), deadline).await;
+        let (gone, closed) = (forget.len(), (close.len() + expired.len()).saturating_sub(open.len()));
+        let still_open: BTreeSet<&ConnectionId> = open.iter().collect();
+        forget.extend(expired.into_iter().filter(|connection_id| !still_open.contains(connection_id)));
         self.forget_all(forget).await;
-        let left = remaining.left.len() + remaining.close.len();
-        tracing::info!(order_id = order_id.as_str(), version, round, subscribers, pushed, gone, closed, left, "pushed");
-        self.hand_over(page, remaining).await
+        let remaining = left.len() + open.len();
+        tracing::info!(
+            order_id = order_id.as_str(),
+            version,
+            round,
+            subscribers,
+            pushed,
+            gone,
+            closed,
+            left = remaining,
+            "pushed"
+        );
+        self.hand_over(page, Remaining { left, close: open }).await
     }
 
     /// Settles outcomes. What is known of API Gateway decides about failures; a late round in which nothing is known of it
@@ -175,43 +183,31 @@ impl Delivery {
         self.push.send_all(connection_ids, message.frames().into(), deadline).await
     }
 
-    /// Ends the subscriptions of those who may see the order no longer, and then tells them. Whose row is another one by now
-    /// has subscribed again and knows. The answer has the connections that could not be told: closing them makes their
-    /// clients ask again.
+    /// Tells those who may see the order no longer, and then ends their subscriptions: whoever dies in between tells them
+    /// again. Whose row is another one by now has subscribed again, and keeps it.
     async fn tell_lost(
         &self,
         order_id: &OrderId,
-        lost: Vec<Subscription>,
-        remaining: &mut Remaining,
+        lost: &[Subscription],
         deadline: Instant,
-    ) -> impl Iterator<Item = ConnectionId> + use<> {
-        let mut ended = Vec::new();
-        for subscription in lost {
-            let connection_id = subscription.connection_id.clone();
-            match self.end(&subscription).await {
-                Ok(true) => ended.push(connection_id),
-                Ok(false) => {}
-                Err(error) => {
-                    let (order_id, reason) = (order_id.as_str(), telemetry::reason(&error));
-                    let connection_id = connection_id.as_str();
-                    tracing::warn!(order_id, connection_id, reason, "the subscription to a lost order stands");
-                    remaining.left.push(subscription.connection_id);
-                }
-            }
-        }
+    ) -> Vec<(ConnectionId, Outcome)> {
         let message = Message::Error(ErrorMessage {
             code: ErrorCode::Forbidden,
             message: "the order has another owner".to_owned(),
             request_id: String::new(),
             order_id: Some(order_id.clone()),
         });
-        let outcomes = self.push_to(ended, &message, deadline).await;
-        for (connection_id, outcome) in &outcomes {
-            let (order_id, connection_id) = (order_id.as_str(), connection_id.as_str());
-            tracing::info!(order_id, connection_id, ?outcome, "told that it lost the order");
-        }
-        let is_told = |outcome: &Outcome| matches!(outcome, Outcome::Delivered | Outcome::Gone | Outcome::InvalidId);
-        outcomes.into_iter().filter(move |(_, outcome)| !is_told(outcome)).map(|(connection_id, _)| connection_id)
+        let outcomes = self.push_to(ids(lost.to_vec()), &message, deadline).await;
+        let is_told = |outcome: &Outcome| *outcome == Outcome::Delivered;
+        let told: BTreeSet<_> = outcomes.iter().filter(|(_, outcome)| is_told(outcome)).map(|(id, _)| id).collect();
+        let ends = lost.iter().filter(|subscription| told.contains(&subscription.connection_id));
+        let ends = ends.map(|subscription| async move {
+            let ended = self.end(subscription).await.unwrap_or(false);
+            let (order_id, connection_id) = (order_id.as_str(), subscription.connection_id.as_str());
+            tracing::info!(order_id, connection_id, ended, "told that it lost the order");
+        });
+        stream::iter(ends).for_each_concurrent(SETTLEMENTS_IN_FLIGHT_MAX, |end| end).await;
+        outcomes
     }
 
     /// Ends a subscription, unless its row is another one by now.
