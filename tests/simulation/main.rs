@@ -4,7 +4,8 @@
 //!
 //! Half of the browsers run the client in Rust, the others the one that is shipped, in an embedded engine (`script`).
 //!
-//! `SEEDS=1..1001 cargo test --release -p tests --test simulation -- --nocapture` runs other seeds than the fixed share.
+//! `SEEDS=1..1001 cargo test --release -p tests --test simulation -- --nocapture` runs other seeds than the fixed share;
+//! `SIZE=large` simulates large worlds.
 
 #![expect(
     clippy::unwrap_used,
@@ -33,9 +34,6 @@ use world::{Size, World};
 
 /// The share of the seeds that runs with all tests.
 const SHARE: Range<u64> = 1..201;
-
-/// Seeds of large worlds: up to 100 orders and 50 browsers.
-const LARGE_SHARE: Range<u64> = 1..3;
 
 const THREADS: u64 = 2;
 
@@ -114,9 +112,14 @@ fn seeds() -> Range<u64> {
     from.parse().expect("a number")..to.parse().expect("a number")
 }
 
+/// The size that the variable `SIZE` names, `large` for up to 100 orders and 50 browsers, or the small one.
+fn size() -> Size {
+    if std::env::var("SIZE").is_ok_and(|size| size == "large") { Size::LARGE } else { Size::SMALL }
+}
+
 #[test]
 fn after_every_seed_each_browser_has_every_event_once_and_in_order() {
-    let (report, wrong) = simulate_all(&seeds(), &Size::SMALL);
+    let (report, wrong) = simulate_all(&seeds(), &size());
     println!("{report}");
     assert!(wrong.is_empty(), "{} seeds went wrong\n{}", wrong.len(), wrong.first().unwrap());
     assert_eq!(report.lost, 0);
@@ -124,13 +127,6 @@ fn after_every_seed_each_browser_has_every_event_once_and_in_order() {
     assert!(report.folds_stale > 0, "memories were stale");
     assert!(report.orders_lost > 0, "orders were lost");
     assert!(!report.reaches.is_empty(), "events were appended while bad things stayed bad");
-}
-
-#[test]
-fn in_large_worlds_each_browser_has_every_event_once_and_in_order() {
-    let (report, wrong) = simulate_all(&LARGE_SHARE, &Size::LARGE);
-    println!("{report}");
-    assert!(wrong.is_empty(), "{} seeds went wrong\n{}", wrong.len(), wrong.first().unwrap());
 }
 
 #[test]
