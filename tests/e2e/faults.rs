@@ -101,7 +101,7 @@ async fn a_dead_connection_is_closed_and_forgotten_and_the_others_go_on() {
             sleep(Duration::from_millis(50)).await;
         }
     };
-    timeout(PATIENCE, forgotten).await.expect("a push finds the closed connection gone");
+    timeout(PATIENCE, forgotten).await.expect("it is closed in the third round");
     assert_eq!(stack.json_lines(&["verify"]), [json!({"orders": 2, "events": 3, "differences": 0})]);
 }
 

@@ -10,8 +10,8 @@ use domain::limits;
 
 use super::bill::Bill;
 
-/// A subscription's row whose order and principal are UUIDs: attribute names and values.
-const SUBSCRIPTION_BYTES: u64 = 133;
+/// A subscription's row whose order and principal are UUIDs, its id among them: attribute names and values.
+const SUBSCRIPTION_BYTES: u64 = 152;
 
 /// Bytes of a message of API Gateway. Source: API Gateway's prices.
 const MESSAGE_UNIT_BYTES: u64 = 32 * 1024;

@@ -88,12 +88,13 @@ impl Delivery {
         count(&outcomes);
         outcomes.extend(self.tell_lost(order_id, &lost, deadline).await);
         let Settlement { mut forget, mut close, left } = self.settle(outcomes, round, deadline).await;
-        close.extend(page.close.iter().cloned());
-        let expired = ids(expired);
-        let open = self.close_all(close.iter().chain(&expired), deadline).await;
-        let (gone, closed) = (forget.len(), (close.len() + expired.len()).saturating_sub(open.len()));
+        let gone = forget.len();
+        close.extend(page.close.iter().cloned().chain(ids(expired)));
+        let open = self.close_all(&close, deadline).await;
         let still_open: BTreeSet<&ConnectionId> = open.iter().collect();
-        forget.extend(expired.into_iter().filter(|connection_id| !still_open.contains(connection_id)));
+        // Its rows are of no use any more, and `$disconnect` may be missed.
+        forget.extend(close.into_iter().filter(|connection_id| !still_open.contains(connection_id)));
+        let closed = forget.len() - gone;
         self.forget_all(forget).await;
         let remaining = left.len() + open.len();
         tracing::info!(
@@ -236,12 +237,8 @@ impl Delivery {
     }
 
     /// Closes connections; the answer has those that are still open.
-    async fn close_all(
-        &self,
-        connection_ids: impl Iterator<Item = &ConnectionId>,
-        deadline: Instant,
-    ) -> Vec<ConnectionId> {
-        let closes = connection_ids.map(|connection_id| async move {
+    async fn close_all(&self, connection_ids: &[ConnectionId], deadline: Instant) -> Vec<ConnectionId> {
+        let closes = connection_ids.iter().map(|connection_id| async move {
             let closed = self.push.close(connection_id, deadline).await;
             closed.is_err().then(|| connection_id.clone())
         });
