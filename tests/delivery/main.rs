@@ -198,7 +198,11 @@ async fn a_connection_that_is_gone_is_forgotten_and_nobody_else_notices() {
     }
     let (mut browser, _snapshot) = Browser::subscribed(&gateway.websocket_url, "o").await;
     gateway.append("o", 1..=1).await;
+    drop(gateway.counted.take());
     assert_eq!(gateway.deliver("o", &[1]).await, BatchResponse::default());
+    // Its subscriptions first: a connection without a row is never looked for again.
+    let forgetting = gateway.counted.take().calls.split_off(3);
+    assert_eq!(forgetting, ["Query subscriptions", "BatchWriteItem subscriptions", "DeleteItem connections"]);
     assert_eq!(versions(&browser.next().await), (vec![1], 1));
     assert_eq!(gateway.store.subscriptions.of_order(&order("o")).await.unwrap().readable.len(), 1);
     assert_eq!(gateway.store.subscriptions.of_order(&order("p")).await.unwrap().readable, []);

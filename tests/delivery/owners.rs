@@ -220,3 +220,35 @@ async fn who_could_not_be_told_that_they_lost_the_order_is_told_later() {
     assert_eq!(alice.next().await["code"], "forbidden");
     assert_eq!(connections(&gateway).await, [""; 0]);
 }
+
+#[tokio::test]
+async fn a_resume_of_an_order_of_another_starts_over_with_an_order_without_events() {
+    let gateway = InProcess::start().await;
+    for version in 1..=3 {
+        gateway.put("order_stream", image(version, "owner"));
+        deliver(&gateway, version, "owner").await;
+    }
+    for since in [json!({"since": 2}), json!({"since": 2, "ref": "2"}), json!({"since": 9})] {
+        let mut resume = json!({"action": "subscribe", "orderId": "o"});
+        resume.as_object_mut().unwrap().extend(since.as_object().unwrap().clone());
+        let answer = gateway.say("other", "L0SM9cOFvHcCIh2=", &resume).await;
+        assert_eq!(
+            (&answer["version"], &answer["reset"], &answer["projection"]),
+            (&json!(0), &json!(true), &json!({}))
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_expired_connection_that_cannot_be_closed_is_closed_later() {
+    let gateway = InProcess::start().await;
+    gateway.put("order_stream", image(1, "owner"));
+    let mut expired = browser_of(&gateway, "owner", store::now_ms() / 1_000).await;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let handler = gateway.handler_without_connections();
+    let response = handler.handle(&batch(1, "owner").to_string(), deadline).await.unwrap();
+    assert_eq!((response, connections(&gateway).await.len()), (BatchResponse::default(), 1));
+    assert_eq!(gateway.work_on_pages().await, 0);
+    expired.closed().await;
+    assert_eq!(connections(&gateway).await, [""; 0]);
+}

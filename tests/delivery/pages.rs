@@ -159,3 +159,14 @@ async fn a_page_that_is_older_than_any_connection_is_dropped() {
     assert_eq!(gateway.fan_out_without_connections(&batch).await, json!({"batchItemFailures": []}));
     assert_eq!(gateway.pages().len(), 3, "nothing is left of it");
 }
+
+#[tokio::test]
+async fn an_order_with_more_pages_than_a_call_takes_is_handed_over_whole() {
+    let gateway = InProcess::start_in_pages(Limits::default(), 1).await;
+    for number in 0..23 {
+        gateway.record_subscription("o", &format!("L0SM9cOFvHcCI{number:02}=")).await;
+    }
+    gateway.append("o", 1..=1).await;
+    assert_eq!(gateway.deliver("o", &[1]).await, BatchResponse::default());
+    assert_eq!(gateway.pages().len(), 23);
+}

@@ -4,6 +4,8 @@
 //! takes 20 ms for a post. The table has the most memory that was resident (`VmHWM`) beside the function's `memorySize`.
 
 #![expect(
+    clippy::as_conversions,
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stdout,

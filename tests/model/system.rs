@@ -78,8 +78,8 @@ pub(crate) const COMPLETE: &str = "whenever nothing else is under way, every sub
 pub(crate) const HELD: &str = "no connection makes a batch of the change feed come again";
 pub(crate) const COSTLY: &str = "a bad connection costs a few pushes and is closed";
 
-/// Pushes that a bad connection may cost: those of the rounds after which `settle` closes a tenth of the connections or
-/// three, for four of them.
+/// Pushes that a bad connection may cost with each event: those of the rounds after which `settle` closes a tenth of the
+/// connections or three, for four of them. A handler that is killed pushes once more.
 const REFUSED_MAX: u8 = ROUNDS_MAX - 1;
 
 impl Model for System {
@@ -203,7 +203,10 @@ impl Model for System {
             }),
             Property::always(COMPLETE, |_, state: &State| !state.is_quiet() || state.is_complete()),
             Property::always(HELD, |_, state: &State| !state.is_held),
-            Property::always(COSTLY, |_, state: &State| state.refused_max() <= REFUSED_MAX),
+            Property::always(COSTLY, |system: &Self, state: &State| {
+                let Bounds { events, crashes, .. } = system.bounds;
+                state.refused_max() <= REFUSED_MAX * events + crashes
+            }),
             Property::sometimes("a subscribed browser has every event", |system: &Self, state: &State| {
                 let is_all_there = state.head == system.bounds.events && state.is_quiet();
                 let mut good = state.browsers.iter().skip(system.bounds.bad.into());
