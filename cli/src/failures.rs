@@ -2,7 +2,7 @@
 //!
 //! Owns: which messages a command is about, and that none of the others is lost or stays hidden.
 //! Must not know: how an order is folded, SQS.
-//! Source: `docs/guarantee.md`, "Dead letters".
+//! Source: `docs/dead-letters.md`.
 
 mod line;
 mod replay;

@@ -2,7 +2,7 @@
 //!
 //! Owns: which orders, how many at once, that one order's failure is its own, and what is printed of each.
 //! Must not know: how an order is folded and pushed; it is the event handler's own code.
-//! Source: `docs/guarantee.md`, "Dead letters".
+//! Source: `docs/dead-letters.md`.
 
 mod resume;
 

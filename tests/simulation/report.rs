@@ -2,7 +2,7 @@
 //!
 //! Owns: the figures and how they are printed.
 //! Must not know: how they came about.
-//! Source: `docs/guarantee.md` quotes what is printed here.
+//! Source: `docs/evidence.md` quotes what is printed here.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 

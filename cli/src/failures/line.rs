@@ -2,7 +2,7 @@
 //!
 //! Owns: the JSON of a message, what it is about, and what to do about it.
 //! Must not know: how it was received. Nothing of an event is in it: a message has keys and reasons alone.
-//! Source: README.md, "Commands"; `docs/guarantee.md`, "Dead letters".
+//! Source: README.md, "Commands"; `docs/dead-letters.md`.
 
 use domain::OrderId;
 use queues::{Content, Failure, GivenUp, Message};

@@ -2,7 +2,7 @@
 //!
 //! Owns: that a message is deleted only once its order was rebuilt.
 //! Must not know: how an order is folded and pushed; it is the event handler's own code.
-//! Source: `docs/guarantee.md`, "Dead letters".
+//! Source: `docs/dead-letters.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,7 +2,7 @@
 //!
 //! Owns: bringing an order to its log's head by hand, once what was in the way is mended.
 //! Must not know: the change feed.
-//! Source: `docs/guarantee.md`, "Dead letters".
+//! Source: `docs/dead-letters.md`.
 
 use delivery::{Folded, OwnerBefore};
 use domain::{LoggedEvent, OrderId, Projection, Version, limits};
