@@ -3,7 +3,7 @@
 //! *Invariant:* the projection is written before the subscribers are read (rule 1 of the guarantee).
 
 use delivery::Delivery;
-use domain::OrderId;
+use domain::{OrderId, limits};
 use queues::PageQueue;
 use store::{SdkConfig, Store};
 use tokio::time::Instant;
@@ -66,7 +66,29 @@ impl Orders {
         let now = Instant::now();
         let fold_by = now + deadline.saturating_duration_since(now) / 2;
         let folded = self.fold(order_id, due, fold_by).await?;
-        self.fan_out(order_id, &folded, deadline).await?;
+        let push_by = if self.delivery.pages().is_some() { push_by(Instant::now(), deadline) } else { deadline };
+        self.fan_out(order_id, &folded, push_by).await?;
         Ok(())
+    }
+}
+
+/// When pushing an order's update ends, so that the next batch of the change feed does not wait for connections that do not
+/// answer. Whoever is left by then is on the page queue.
+fn push_by(now: Instant, deadline: Instant) -> Instant {
+    deadline.min(now + limits::PUSH_BEFORE_PAGES_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn connections_that_do_not_answer_hold_up_the_change_feed_for_seconds() {
+        let now = Instant::now();
+        let bound = limits::PUSH_BEFORE_PAGES_MAX;
+        assert_eq!(push_by(now, now + Duration::from_secs(55)), now + bound);
+        assert_eq!(push_by(now, now + Duration::from_secs(1)), now + Duration::from_secs(1));
     }
 }

@@ -67,6 +67,12 @@ pub const FOLDS_IN_FLIGHT_MAX: usize = 32;
 /// values take some twenty times of that in memory, of the 1,769 MB that the event handler has.
 pub const FOLD_BYTES_IN_FLIGHT_MAX: usize = 1024 * 1024;
 
+/// How long the event handler pushes one update itself; whoever is left is retried from the page queue. A full page takes a
+/// second or two, and a connection that does not answer the timeouts of two attempts.
+pub const PUSH_BEFORE_PAGES_MAX: Duration = Duration::from_secs(10);
+
+const _: () = assert!(PUSH_BEFORE_PAGES_MAX.as_secs() > PUSH_TIME_OUT.as_secs() * 2);
+
 /// Most events in one pushed update. A run is longer only after the change feed stood still for long; it is then pushed
 /// without its events, and the clients resume from the log.
 pub const PUSHED_RUN_EVENTS_MAX: u64 = 1_000;
