@@ -125,6 +125,9 @@ export class Functions extends Construct {
       allow(gateway.connectionsArn('DELETE'), 'execute-api:ManageConnections'),
     ];
 
+    // A connection that is asked for tells an outage from a bad connection.
+    const probe: readonly PolicyStatement[] = [allow(gateway.connectionsArn('GET'), 'execute-api:ManageConnections')];
+
     this.subscribe = rust('Subscribe', {
       crate: 'subscribe',
       // API Gateway waits no longer for an answer.
@@ -151,7 +154,7 @@ export class Functions extends Construct {
         FAILURE_QUEUE_URL: failureQueue.queueUrl,
         ORDER_QUEUE_URL: orderQueue.queueUrl,
         PAGE_QUEUE_URL: pageQueue.queueUrl,
-        // One batch of a shard is in flight, and a small log has one shard or a few.
+        // One batch of a shard is in flight, and a small log has one shard or a few; deferred orders are few as a rule.
         PUSH_PROCESSES_MAX: '4',
       },
       permissions: [
@@ -173,6 +176,7 @@ export class Functions extends Construct {
         allow(subscriptions.tableArn, 'dynamodb:BatchWriteItem', 'dynamodb:DeleteItem', 'dynamodb:Query'),
         ...forgetTheGone,
         ...pushAndClose,
+        ...probe,
       ],
     });
 
@@ -186,8 +190,7 @@ export class Functions extends Construct {
         allow(pageQueue.queueArn, 'sqs:DeleteMessage', 'sqs:GetQueueAttributes', 'sqs:ReceiveMessage'),
         // Who could not be reached goes back.
         allow(pageQueue.queueArn, 'sqs:SendMessage'),
-        // What a failed connection looks like tells an outage from a bad connection.
-        allow(gateway.connectionsArn('GET'), 'execute-api:ManageConnections'),
+        ...probe,
         allow(eventLog.tableArn, 'dynamodb:Query'),
         allow(projections.tableArn, 'dynamodb:GetItem'),
         allow(subscriptions.tableArn, 'dynamodb:BatchWriteItem', 'dynamodb:DeleteItem', 'dynamodb:Query'),

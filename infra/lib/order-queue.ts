@@ -9,8 +9,11 @@ import type { Construct } from 'constructs';
 /** An order whose invocation died is handed over again after this: longer than the event-handler may take. */
 const RETRY_AFTER = Duration.minutes(2);
 
-/** Invocations that one message may kill before it is dead-lettered. */
-const INVOCATIONS_MAX = 5;
+/**
+ * Lambda counts an invocation that it had no execution for, so a message is received for as long as the event-handler itself
+ * defers an order, and longer than that only if it kills each invocation.
+ */
+const RECEIVED_FOR = Duration.hours(6);
 
 /** Orders at once: few, so that deferred orders leave the event-handler's concurrency to the change feed. */
 export const DEFERRED_AT_ONCE = 5;
@@ -21,7 +24,7 @@ export class OrderQueue extends Queue {
       visibilityTimeout: RETRY_AFTER,
       // Longer than an order is deferred before it is dead-lettered.
       retentionPeriod: Duration.days(1),
-      deadLetterQueue: { queue: failureQueue, maxReceiveCount: INVOCATIONS_MAX },
+      deadLetterQueue: { queue: failureQueue, maxReceiveCount: RECEIVED_FOR.toMinutes() / RETRY_AFTER.toMinutes() },
       encryption: QueueEncryption.SQS_MANAGED,
       enforceSSL: true,
     });

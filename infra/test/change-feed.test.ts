@@ -51,7 +51,7 @@ test('a deferred order is taken alone, a few at once, apart from the change feed
   });
   const { RedrivePolicy, ...properties } = queue('order queue').Properties;
   assert.deepEqual(properties, { MessageRetentionPeriod: 86_400, SqsManagedSseEnabled: true, VisibilityTimeout: 120 });
-  assert.equal(RedrivePolicy.maxReceiveCount, 5);
+  assert.equal(RedrivePolicy.maxReceiveCount, 180);
   assert.equal(say(RedrivePolicy.deadLetterTargetArn), '${failure queue.Arn}');
 });
 

@@ -64,6 +64,7 @@ const expected = {
     'dynamodb:Query on ${subscriptions.Arn}/index/subscriptions_by_connection',
     'dynamodb:UpdateItem on ${connections.Arn}',
     `execute-api:ManageConnections on ${connections}/DELETE/@connections/*`,
+    `execute-api:ManageConnections on ${connections}/GET/@connections/*`,
     `execute-api:ManageConnections on ${connections}/POST/@connections/*`,
     ...log('event-handler'),
     'sqs:DeleteMessage on ${order queue.Arn}',

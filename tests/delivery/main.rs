@@ -263,6 +263,18 @@ async fn an_order_that_dynamodb_does_not_serve_is_deferred_and_folded_and_pushed
 }
 
 #[tokio::test]
+async fn the_next_events_of_a_deferred_order_follow_without_an_attempt() {
+    let gateway = InProcess::start().await;
+    let handler = gateway.handler_without_dynamodb();
+    for version in [1, 2] {
+        assert_eq!(deliver(&handler, "o", &[version]).await, BatchResponse::default());
+    }
+    let rounds: Vec<Value> =
+        gateway.deferred().iter().map(|order| serde_json::from_str(&order.body).unwrap()).collect();
+    assert_eq!((&rounds[0]["round"], &rounds[1]["round"]), (&json!(2), &json!(1)), "the second was not tried");
+}
+
+#[tokio::test]
 async fn an_order_that_was_deferred_for_too_long_is_dead_lettered() {
     let gateway = InProcess::start().await;
     let long_ago = store::now_ms() - i64::try_from(domain::limits::DEFERRED_FOR_MAX.as_millis()).unwrap() - 1;

@@ -252,3 +252,50 @@ async fn an_expired_connection_that_cannot_be_closed_is_closed_later() {
     expired.closed().await;
     assert_eq!(connections(&gateway).await, [""; 0]);
 }
+
+#[tokio::test]
+async fn who_lost_an_order_is_told_later_if_the_former_owner_cannot_be_read_now() {
+    let gateway = InProcess::start().await;
+    for (version, owner) in [(1, "alice"), (2, "bob")] {
+        gateway.put("order_stream", image(version, owner));
+        // Whoever folded it died before the push.
+        let key = OrderId::new("o").unwrap();
+        let stored = gateway.store.projections.get_stored(&key).await.unwrap();
+        let (over, mut folded) = (stored.write(), stored.projection);
+        let at = Version::new(version)..=Version::new(version);
+        assert!(folded.evolve(&gateway.store.event_log.range(&key, at).await.unwrap()[0]));
+        gateway.store.projections.put(&key, &folded, over).await.unwrap();
+    }
+    let mut alice = browser_of(&gateway, "alice", LATER).await;
+    let mut bob = browser_of(&gateway, "bob", LATER).await;
+    gateway.put("order_stream", json!({"orderId": {"S": "o"}, "version": {"N": "1"}}));
+    deliver(&gateway, 2, "bob").await;
+    assert_eq!(bob.next().await["version"], 2);
+    hears_nothing(&mut alice).await;
+    gateway.put("order_stream", image(1, "alice"));
+    assert_eq!(gateway.work_on_pages().await, 0);
+    assert_eq!(alice.next().await["code"], "forbidden");
+    hears_nothing(&mut bob).await;
+}
+
+#[tokio::test]
+async fn who_lost_an_order_while_its_log_was_folded_bit_by_bit_is_told() {
+    let gateway = InProcess::start().await;
+    gateway.put("order_stream", image(1, "alice"));
+    deliver(&gateway, 1, "alice").await;
+    let mut alice = browser_of(&gateway, "alice", LATER).await;
+    for version in 2..=6 {
+        let owner = if version < 3 { "alice" } else { "bob" };
+        let data = json!({"eventName": "A", "orderId": "o", "userId": owner, "note": "x".repeat(300_000)});
+        gateway.append_data("o", version, &data).await;
+    }
+    let body = json!({"orderId": "o", "first": 6, "last": 6, "round": 1, "deferredAt": store::now_ms()});
+    let mut body = body.to_string();
+    while gateway.pages().is_empty() {
+        let batch = json!({"Records": [{"messageId": "m", "body": body}]}).to_string();
+        assert_eq!(gateway.handler().handle(&batch, Instant::now()).await.unwrap(), BatchResponse::default());
+        body = gateway.deferred().pop().unwrap().body;
+    }
+    assert_eq!(gateway.work_on_pages().await, 0);
+    assert_eq!(alice.next().await["code"], "forbidden");
+}

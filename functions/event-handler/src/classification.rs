@@ -1,5 +1,6 @@
 //! What becomes of events that were not folded or not pushed: the one table of every error.
 
+use delivery::OwnerBefore;
 use store::{error::CallErrorKind, event_log::ReadError, projections::GetError, projections::PutError};
 
 use crate::{FanOutError, FoldError, HandOverError, OrderError};
@@ -24,6 +25,16 @@ impl OrderError {
                 | FanOutError::NotDelivered(_)
                 | FanOutError::NotHandedOver(HandOverError::NoSubscribers(_) | HandOverError::NotSent(_)),
             ) => Class::Passing,
+        }
+    }
+}
+
+impl OrderError {
+    /// Who owned the order before its events, if the attempt has found out and the next one no longer can.
+    pub(crate) fn owner_before(&self) -> Option<OwnerBefore> {
+        match self {
+            Self::NotFolded(FoldError::Unfinished { before, .. }) => Some(before.clone()),
+            Self::NotFolded(_) | Self::NotPushed(_) => None,
         }
     }
 }
@@ -71,7 +82,10 @@ mod tests {
             (ReadError::Hole { order_id: "o".to_owned(), missing: version }.into(), Class::Lasting),
             (FoldError::LogTooShort { at: version, due: version.next() }, Class::Lasting),
             (FoldError::Conflict, Class::Passing),
-            (FoldError::Unfinished { at: version, due: version.next() }, Class::Progress),
+            (
+                FoldError::Unfinished { at: version, due: version.next(), before: OwnerBefore::AsOf(version) },
+                Class::Progress,
+            ),
         ];
         for (error, class) in rows {
             assert_eq!(error.class(), class, "{error:?}");

@@ -3,12 +3,20 @@
 //! *Invariant:* an order that fails never holds up another one. Its record of the change feed counts as done once the order
 //! is on one of the two queues; only if SQS takes neither message is the record reported.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-use domain::{OrderId, Version, fan_out, limits::DEFERRED_FOR_MAX};
-use queues::{DeferredOrder, Failure, QueueError};
+use domain::{
+    OrderId, Version, fan_out,
+    limits::{self, DEFERRED_FOR_MAX},
+};
+use queues::{DeferredOrder, Failure, OwnerBefore, QueueError};
 use store::now_ms;
 use telemetry::measure::Count;
+use tokio::time::Instant;
 
 use crate::{EventHandler, OrderError, classification::Class};
 
@@ -18,6 +26,8 @@ pub(crate) struct Attempt {
     pub(crate) order_id: OrderId,
     pub(crate) first: Version,
     pub(crate) last: Version,
+    /// Who owned the order before the events, if an attempt has found out.
+    pub(crate) before: Option<OwnerBefore>,
     /// How many attempts were made, this one included.
     pub(crate) round: u32,
     /// When the first of them was made, in milliseconds since 1970.
@@ -27,12 +37,38 @@ pub(crate) struct Attempt {
 impl Attempt {
     /// The first attempt, for the change feed.
     pub(crate) fn first(order_id: OrderId, (first, last): (Version, Version)) -> Self {
-        Self { order_id, first, last, round: 1, begun_at_ms: now_ms() }
+        Self { order_id, first, last, before: None, round: 1, begun_at_ms: now_ms() }
     }
 
     fn is_over(&self) -> bool {
         let age_ms = now_ms().saturating_sub(self.begun_at_ms);
         Duration::from_millis(u64::try_from(age_ms).unwrap_or_default()) > DEFERRED_FOR_MAX
+    }
+}
+
+/// The orders that this process deferred within the last [`limits::DEFERRED_LATELY`]. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DeferredLately(Arc<Mutex<BTreeMap<OrderId, Instant>>>);
+
+impl DeferredLately {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<OrderId, Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, order_id: &OrderId) {
+        let now = Instant::now();
+        let mut orders = self.lock();
+        orders.retain(|_, noted_at| now.saturating_duration_since(*noted_at) < limits::DEFERRED_LATELY);
+        orders.insert(order_id.clone(), now);
+    }
+
+    pub(crate) fn forget(&self, order_id: &OrderId) {
+        self.lock().remove(order_id);
+    }
+
+    pub(crate) fn has(&self, order_id: &OrderId) -> bool {
+        let noted_at = self.lock().get(order_id).copied();
+        noted_at.is_some_and(|noted_at| noted_at.elapsed() < limits::DEFERRED_LATELY)
     }
 }
 
@@ -42,7 +78,7 @@ impl EventHandler {
     /// # Errors
     /// [`QueueError`] if the order is on no queue.
     pub(crate) async fn set_aside(&self, attempt: Attempt, error: &OrderError) -> Result<(), QueueError> {
-        let Attempt { order_id, first, last, round, begun_at_ms } = attempt.clone();
+        let Attempt { order_id, first, last, before, round, begun_at_ms } = attempt.clone();
         let reason = telemetry::reason(error);
         let class = error.class();
         if class == Class::Lasting || class == Class::Passing && attempt.is_over() {
@@ -51,14 +87,30 @@ impl EventHandler {
         let (name, first_version, last_version) = (order_id.as_str(), first.get(), last.get());
         tracing::warn!(order_id = name, first_version, last_version, round, reason, "an order is deferred");
         Count::Deferred.add(1);
+        let before = before.or_else(|| error.owner_before());
         let (round, begun_at_ms, delay) = match class {
             // Whoever makes progress begins anew.
             Class::Progress => (1, now_ms(), Duration::ZERO),
             Class::Passing | Class::Lasting => {
+                self.lately.note(&order_id);
                 (round.saturating_add(1), begun_at_ms, fan_out::retry_delay(round, fastrand::f64()))
             }
         };
-        let deferred = DeferredOrder { order_id, first, last, round, deferred_at_ms: begun_at_ms };
+        let deferred = DeferredOrder { order_id, first, last, before, round, deferred_at_ms: begun_at_ms };
+        self.deferred.send(&deferred, delay).await
+    }
+
+    /// Defers the next events of an order that was deferred a moment ago, without an attempt.
+    ///
+    /// # Errors
+    /// [`QueueError`] if the order is on no queue.
+    pub(crate) async fn defer_again(&self, attempt: Attempt) -> Result<(), QueueError> {
+        let Attempt { order_id, first, last, before, round, begun_at_ms } = attempt;
+        let (name, first_version, last_version) = (order_id.as_str(), first.get(), last.get());
+        tracing::info!(order_id = name, first_version, last_version, "an order is deferred with those before it");
+        Count::Deferred.add(1);
+        let deferred = DeferredOrder { order_id, first, last, before, round, deferred_at_ms: begun_at_ms };
+        let delay = limits::DEFERRED_LATELY.mul_f64(fastrand::f64());
         self.deferred.send(&deferred, delay).await
     }
 

@@ -51,6 +51,8 @@ pub enum FoldError {
         at: Version,
         /// The version that was due.
         due: Version,
+        /// Who owned the order before the events that were due.
+        before: OwnerBefore,
     },
 }
 
@@ -60,7 +62,7 @@ pub(crate) enum Due {
     /// Events that the change feed delivered.
     Delivered(BTreeMap<Version, LoggedEvent>),
     /// Events from one version to another one, which are read from the log.
-    Deferred { first: Version, last: Version },
+    Deferred { first: Version, last: Version, before: Option<OwnerBefore> },
 }
 
 impl Due {
@@ -71,7 +73,7 @@ impl Due {
     fn versions(&self) -> Vec<Version> {
         match self {
             Self::Delivered(events) => events.keys().copied().collect(),
-            Self::Deferred { first, last } => vec![*first, *last],
+            Self::Deferred { first, last, .. } => vec![*first, *last],
         }
     }
 
@@ -158,30 +160,38 @@ impl Orders {
     ) -> Result<Evolved, FoldError> {
         let first_due = due.first();
         let begun_at = projection.version();
-        let before = if begun_at < first_due {
+        let before = if let Due::Deferred { before: Some(before), .. } = due {
+            before.clone()
+        } else if begun_at < first_due {
             OwnerBefore::Known { owner: projection.owner().map(str::to_owned), version: begun_at }
         } else {
             OwnerBefore::AsOf(first_due.previous())
         };
         let is_pushed = |logged: &LoggedEvent| plan.push.as_ref().is_some_and(|push| push.contains(&logged.version));
         let mut events = Vec::new();
-        let mut take = |logged: &LoggedEvent, projection: &mut Projection| {
-            projection.evolve(logged);
-            if is_pushed(logged) {
-                events.push(logged.clone());
-            }
-        };
         let head = *plan.fold.end();
         let mut is_finished = true;
         match due {
             Due::Delivered(delivered) if !plan.read_log => {
-                delivered.values().for_each(|logged| take(logged, &mut projection));
+                for logged in delivered.values() {
+                    projection.evolve(logged);
+                }
+                events.extend(delivered.values().filter(|logged| is_pushed(logged)).cloned());
             }
             Due::Delivered(_) | Due::Deferred { .. } => {
                 let first = plan.push.as_ref().map_or(*plan.fold.start(), |push| *push.start().min(plan.fold.start()));
                 let mut reader = self.store.event_log.read(order_id, first..=head);
-                while let Some(page) = reader.next_page().await? {
-                    page.iter().for_each(|logged| take(logged, &mut projection));
+                let mut pushed_parts = 0;
+                while let Some(part) = reader.next_page().await? {
+                    for logged in &part {
+                        projection.evolve(logged);
+                    }
+                    pushed_parts += usize::from(part.iter().any(is_pushed));
+                    if pushed_parts > limits::PUSHED_RUN_PARTS_MAX {
+                        events = Vec::new();
+                    } else {
+                        events.extend(part.into_iter().filter(is_pushed));
+                    }
                     // A fold that did not move would be retried in vain.
                     if Instant::now() >= deadline && projection.version() > begun_at && projection.version() < head {
                         is_finished = false;
@@ -206,6 +216,9 @@ struct Evolved {
 impl Evolved {
     fn finished(self) -> Result<Folded, FoldError> {
         let at = self.folded.projection.version();
-        if at < self.head { Err(FoldError::Unfinished { at, due: self.head }) } else { Ok(self.folded) }
+        if at == self.head {
+            return Ok(self.folded);
+        }
+        Err(FoldError::Unfinished { at, due: self.head, before: self.folded.before })
     }
 }

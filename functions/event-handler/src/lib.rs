@@ -31,8 +31,9 @@ use store::{
 use telemetry::measure;
 use tokio::{sync::Semaphore, time::Instant};
 
-use deferral::Attempt;
+use deferral::{Attempt, DeferredLately};
 use fold::Due;
+use orders::Deadlines;
 
 pub use fan_out::FanOutError;
 pub use fold::FoldError;
@@ -45,6 +46,7 @@ pub use rebuild::Rebuilt;
 pub struct EventHandler {
     orders: Orders,
     deferred: DeferredOrders,
+    lately: DeferredLately,
     failures: FailureQueue,
 }
 
@@ -98,6 +100,7 @@ impl EventHandler {
         Ok(Self {
             orders: Orders::in_pages(sdk, var)?,
             deferred: DeferredOrders::from_vars(sdk, var)?,
+            lately: DeferredLately::default(),
             failures: FailureQueue::from_vars(sdk, var)?,
         })
     }
@@ -135,15 +138,20 @@ impl EventHandler {
                 Err(broken) => malformed.push((record.sequence_number, broken)),
             }
         }
+        let deadlines = Deadlines::of(Instant::now(), deadline);
         // Large orders are worked on one after the other, beside small ones.
         let room = Semaphore::new(limits::FOLD_BYTES_IN_FLIGHT_MAX);
         let room = &room;
         let worked = orders.into_iter().map(|(order_id, batch)| async move {
             let bytes = u32::try_from(batch.bytes.min(limits::FOLD_BYTES_IN_FLIGHT_MAX)).unwrap_or(u32::MAX);
-            // The semaphore is never closed.
-            let _room = room.acquire_many(bytes).await.ok();
+            // The semaphore is never closed. A small order does not wait behind a large one.
+            let _room = if batch.bytes > limits::FOLD_BYTES_SMALL { room.acquire_many(bytes).await.ok() } else { None };
             let attempt = Attempt::first(order_id, batch.versions());
-            let worked = self.work_on(attempt, &Due::delivered(batch.events), deadline).await;
+            let worked = if self.lately.has(&attempt.order_id) {
+                self.defer_again(attempt).await
+            } else {
+                self.work_on(attempt, &Due::delivered(batch.events), deadlines).await
+            };
             reported(worked, batch.first_sequence_number)
         });
         let worked = stream::iter(worked).buffer_unordered(limits::FOLDS_IN_FLIGHT_MAX);
@@ -162,19 +170,25 @@ impl EventHandler {
                 tracing::error!(message_id, "a message of the queue of deferred orders is of another kind");
                 return Some(BatchItemFailure { item_identifier: message_id });
             };
-            let DeferredOrder { order_id, first, last, round, deferred_at_ms } = deferred;
-            let due = Due::Deferred { first, last };
-            let attempt = Attempt { order_id, first, last, round, begun_at_ms: deferred_at_ms };
-            reported(self.work_on(attempt, &due, deadline).await, message_id)
+            let DeferredOrder { order_id, first, last, before, round, deferred_at_ms } = deferred;
+            let due = Due::Deferred { first, last, before: before.clone() };
+            let attempt = Attempt { order_id, first, last, before, round, begun_at_ms: deferred_at_ms };
+            // Nobody waits for it: it has the whole time.
+            let fold_by = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
+            let deadlines = Deadlines { fold_by, push_by: deadline };
+            reported(self.work_on(attempt, &due, deadlines).await, message_id)
         });
         let worked = stream::iter(worked).buffer_unordered(limits::FOLDS_IN_FLIGHT_MAX);
         worked.filter_map(std::future::ready).collect().await
     }
 
     /// Folds and pushes an order's events, or sets the order aside.
-    async fn work_on(&self, attempt: Attempt, due: &Due, deadline: Instant) -> Result<(), QueueError> {
-        match self.orders.fold_and_push(&attempt.order_id, due, deadline).await {
-            Ok(()) => Ok(()),
+    async fn work_on(&self, attempt: Attempt, due: &Due, deadlines: Deadlines) -> Result<(), QueueError> {
+        match self.orders.fold_and_push(&attempt.order_id, due, deadlines).await {
+            Ok(()) => {
+                self.lately.forget(&attempt.order_id);
+                Ok(())
+            }
             Err(error) => self.set_aside(attempt, &error).await,
         }
     }

@@ -5,7 +5,7 @@
 use delivery::Delivery;
 use domain::{OrderId, limits};
 use queues::PageQueue;
-use store::{SdkConfig, Store};
+use store::{SdkConfig, Store, aws};
 use tokio::time::Instant;
 
 use crate::{FanOutError, FoldError, fold::Due, pages};
@@ -46,7 +46,8 @@ impl Orders {
     /// # Errors
     /// The variable that is missing or malformed.
     pub fn in_pages(sdk: &SdkConfig, var: &impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
-        Self::open(Some(PageQueue::from_vars(sdk, var)?), sdk, var)
+        // What fails here is deferred, so that it does not hold up the batch.
+        Self::open(Some(PageQueue::from_vars(sdk, var)?), &aws::impatient(sdk), var)
     }
 
     fn open(pages: Option<PageQueue>, sdk: &SdkConfig, var: &impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
@@ -55,27 +56,32 @@ impl Orders {
         Ok(Self { store: delivery.store().clone(), delivery, page_subscribers_max })
     }
 
-    /// Folds and pushes the events that are due. Folding may take half of the time that is left, so that there is time to
-    /// push.
+    /// Folds and pushes the events that are due. Folding ends at `fold_by`, and pushing at `push_by`.
     pub(crate) async fn fold_and_push(
         &self,
         order_id: &OrderId,
         due: &Due,
-        deadline: Instant,
+        Deadlines { fold_by, push_by }: Deadlines,
     ) -> Result<(), OrderError> {
-        let now = Instant::now();
-        let fold_by = now + deadline.saturating_duration_since(now) / 2;
         let folded = self.fold(order_id, due, fold_by).await?;
-        let push_by = if self.delivery.pages().is_some() { push_by(Instant::now(), deadline) } else { deadline };
         self.fan_out(order_id, &folded, push_by).await?;
         Ok(())
     }
 }
 
-/// When pushing an order's update ends, so that the next batch of the change feed does not wait for connections that do not
-/// answer. Whoever is left by then is on the page queue.
-fn push_by(now: Instant, deadline: Instant) -> Instant {
-    deadline.min(now + limits::PUSH_BEFORE_PAGES_MAX)
+/// When an invocation ends what it does, for all of its orders together, so that the next batch of the change feed does not
+/// wait for a long log or for connections that do not answer. What is left by then is deferred, or on the page queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Deadlines {
+    pub(crate) fold_by: Instant,
+    pub(crate) push_by: Instant,
+}
+
+impl Deadlines {
+    pub(crate) fn of(now: Instant, deadline: Instant) -> Self {
+        let push_by = deadline.min(now + limits::PUSH_BEFORE_PAGES_MAX);
+        Self { fold_by: now + push_by.saturating_duration_since(now) / 2, push_by }
+    }
 }
 
 #[cfg(test)]
@@ -85,10 +91,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connections_that_do_not_answer_hold_up_the_change_feed_for_seconds() {
+    fn the_orders_of_a_batch_hold_up_the_next_one_for_seconds() {
         let now = Instant::now();
         let bound = limits::PUSH_BEFORE_PAGES_MAX;
-        assert_eq!(push_by(now, now + Duration::from_secs(55)), now + bound);
-        assert_eq!(push_by(now, now + Duration::from_secs(1)), now + Duration::from_secs(1));
+        let of = |left| Deadlines::of(now, now + left);
+        assert_eq!(of(Duration::from_secs(55)), Deadlines { fold_by: now + bound / 2, push_by: now + bound });
+        let second = Duration::from_secs(1);
+        assert_eq!(of(second), Deadlines { fold_by: now + second / 2, push_by: now + second });
     }
 }

@@ -6,7 +6,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use domain::{
-    ConnectionId, OrderId, Subscription,
+    ConnectionId, OrderId, Subscription, Version,
     fan_out::{self, Audience, Before, Health, Outcome, Settlement},
     limits::CLOSE_ROUND_MIN,
 };
@@ -18,7 +18,7 @@ use telemetry::{
     measure::{self, Count},
     trace::Segment,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::{Delivery, Folded, folded::owner_as_of};
 
@@ -80,13 +80,16 @@ impl Delivery {
             return Ok(());
         }
         let round = page.rounds.saturating_add(1);
-        let Audience { shown, lost, expired } = self.audience(order_id, folded, readable).await;
+        let (shown, hidden, expired) = sorted(readable, folded.projection.owner());
         let pushed = shown.len();
         let update = Update::redacted(order_id.clone(), &folded.events, &folded.projection, &self.redaction);
         let mut outcomes = self.push_to(ids(shown), &Message::Update(update), deadline).await;
         self.follow(order_id, folded);
         count(&outcomes);
-        outcomes.extend(self.tell_lost(order_id, &lost, deadline).await);
+        match self.lost(order_id, folded, hidden, deadline).await {
+            Ok(lost) => outcomes.extend(self.tell_lost(order_id, &lost, deadline).await),
+            Err(unknown) => outcomes.extend(ids(unknown).into_iter().map(|id| (id, Outcome::Unattempted))),
+        }
         let Settlement { mut forget, mut close, left } = self.settle(outcomes, round, deadline).await;
         let gone = forget.len();
         close.extend(page.close.iter().cloned().chain(ids(expired)));
@@ -134,7 +137,8 @@ impl Delivery {
         let order_id = page.order_id.clone();
         let Some(pages) = &self.pages else { return Err(DeliveryError::NotReached { order_id, subscribers }) };
         let rounds = page.rounds.saturating_add(1);
-        let next = PageOfSubscribers { rounds, left: Some(left), close, ..page };
+        let begun_at_ms = page.begun_at_ms.or_else(|| Some(now_ms()));
+        let next = PageOfSubscribers { rounds, left: Some(left), close, begun_at_ms, ..page };
         let delay = fan_out::retry_delay(rounds, fastrand::f64());
         pages.send(&[next], delay).await.map_err(|source| DeliveryError::NotHandedOver {
             order_id,
@@ -157,19 +161,37 @@ impl Delivery {
         self.daemon.send(self.function, &Segment { trace_id, order_id, version, steps, begun_at_ms: appended_at_ms });
     }
 
-    async fn audience(&self, order_id: &OrderId, folded: &Folded, subscriptions: Vec<Subscription>) -> Audience {
-        let after = folded.projection.owner();
+    /// Who of those that may not see the order could see it before. The former owner is read from the log only for an event
+    /// that is delivered again; if that fails, it is not known of any of them.
+    async fn lost(
+        &self,
+        order_id: &OrderId,
+        folded: &Folded,
+        hidden: Vec<Subscription>,
+        deadline: Instant,
+    ) -> Result<Vec<Subscription>, Vec<Subscription>> {
+        let version = folded.before.version();
+        let hidden: Vec<_> = hidden.into_iter().filter(|each| each.hidden_at.is_none_or(|at| at <= version)).collect();
         let owner = match &folded.before {
             OwnerBefore::Known { owner, .. } => owner.clone(),
-            OwnerBefore::AsOf(_) if subscriptions.iter().all(|each| each.principal.may_see(after)) => None,
-            // Read only for an event that is delivered again after it gave the order to another owner.
-            OwnerBefore::AsOf(version) => owner_as_of(self, order_id, *version).await.unwrap_or_else(|error| {
-                tracing::warn!(order_id = order_id.as_str(), %error, "who lost the order is not told");
-                None
-            }),
+            OwnerBefore::AsOf(_) if hidden.is_empty() => None,
+            OwnerBefore::AsOf(version) => {
+                let read = timeout_at(deadline, owner_as_of(self, order_id, *version)).await;
+                match read.map_err(|_late| "there was no time to read it".to_owned()) {
+                    Ok(Ok(owner)) => owner,
+                    Ok(Err(error)) => return Err(self.not_told(order_id, &telemetry::reason(&error), hidden)),
+                    Err(reason) => return Err(self.not_told(order_id, &reason, hidden)),
+                }
+            }
         };
-        let before = Before { owner: owner.as_deref(), version: folded.before.version() };
-        fan_out::audience(subscriptions, before, after, now_ms() / 1_000)
+        let before = Before { owner: owner.as_deref(), version };
+        Ok(fan_out::audience(hidden, before, folded.projection.owner(), now_ms() / 1_000).lost)
+    }
+
+    fn not_told(&self, order_id: &OrderId, reason: &str, hidden: Vec<Subscription>) -> Vec<Subscription> {
+        let order_id = order_id.as_str();
+        tracing::warn!(order_id, reason, "the former owner is not known: who lost the order is told later");
+        hidden
     }
 
     async fn push_to(
@@ -244,6 +266,18 @@ impl Delivery {
         });
         stream::iter(closes).buffer_unordered(SETTLEMENTS_IN_FLIGHT_MAX).filter_map(std::future::ready).collect().await
     }
+}
+
+/// Those that may see an order of this owner, those that may not, and those whose time has ended.
+fn sorted(
+    subscriptions: Vec<Subscription>,
+    owner: Option<&str>,
+) -> (Vec<Subscription>, Vec<Subscription>, Vec<Subscription>) {
+    let nobody = Before { owner: None, version: Version::NONE };
+    let hidden: Vec<_> = subscriptions.iter().filter(|each| !each.principal.may_see(owner)).cloned().collect();
+    let now_s = now_ms() / 1_000;
+    let Audience { shown, expired, .. } = fan_out::audience(subscriptions, nobody, owner, now_s);
+    (shown, hidden.into_iter().filter(|each| each.expires_at_s > now_s).collect(), expired)
 }
 
 /// Counts what became of an update's pushes.

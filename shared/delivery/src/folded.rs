@@ -1,5 +1,7 @@
 //! A stored projection and the events to push with it.
 
+use std::ops::RangeInclusive;
+
 use domain::{LoggedEvent, OrderId, Projection, Version, limits};
 use queues::{OwnerBefore, PageOfSubscribers};
 use store::{event_log::ReadError, now_ms, projections::GetError};
@@ -71,11 +73,33 @@ impl Delivery {
         let before = page.before.clone();
         let too_long = |first: &Version| *first < at && at > first.plus(limits::PUSHED_RUN_EVENTS_MAX - 1);
         let events = match page.first.filter(|first| !too_long(first)) {
-            Some(first) => self.store.event_log.range(&page.order_id, first..=at).await?,
+            Some(first) => self.events(&page.order_id, first..=at).await?,
             None => Vec::new(),
         };
         let steps = vec![("change feed, fold and queue", taken_at_ms), ("read", now_ms())];
         Ok(Folded { projection, events, before, steps })
+    }
+}
+
+impl Delivery {
+    /// The events of a run. None if they are too large for one update, or the log cannot be read for good: an update without
+    /// events makes the clients resume, and who cannot resume has the projection.
+    async fn events(
+        &self,
+        order_id: &OrderId,
+        versions: RangeInclusive<Version>,
+    ) -> Result<Vec<LoggedEvent>, ReadError> {
+        let mut reader = self.store.event_log.read(order_id, versions);
+        let mut events = Vec::new();
+        for _ in 0..limits::PUSHED_RUN_PARTS_MAX {
+            match reader.next_page().await {
+                Ok(Some(part)) => events.extend(part),
+                Ok(None) => return Ok(events),
+                Err(ReadError::Broken(_) | ReadError::Hole { .. }) => return Ok(Vec::new()),
+                Err(error @ ReadError::Call(_)) => return Err(error),
+            }
+        }
+        Ok(Vec::new())
     }
 }
 

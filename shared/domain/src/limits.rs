@@ -67,7 +67,19 @@ pub const FOLDS_IN_FLIGHT_MAX: usize = 32;
 /// values take some twenty times of that in memory, of the 1,769 MB that the event handler has.
 pub const FOLD_BYTES_IN_FLIGHT_MAX: usize = 1024 * 1024;
 
-/// How long the event handler pushes one update itself; whoever is left is retried from the page queue. A full page takes a
+/// Bytes of an order's records up to which it is folded beside any other.
+pub const FOLD_BYTES_SMALL: usize = 16 * 1024;
+
+const _: () = assert!(FOLD_BYTES_SMALL * FOLDS_IN_FLIGHT_MAX <= FOLD_BYTES_IN_FLIGHT_MAX);
+
+/// How long after an order was deferred a process defers its next events at once, without a call that would be in vain.
+pub const DEFERRED_LATELY: Duration = Duration::from_secs(10);
+
+/// Parts of a log (each at most [`LOG_PART_BYTES_MAX`]) whose events are pushed with one update; a run of more is pushed without
+/// its events, and the clients resume from the log.
+pub const PUSHED_RUN_PARTS_MAX: usize = 10;
+
+/// How long the event handler folds and pushes a batch itself; whoever is left is retried from the page queue. A full page takes a
 /// second or two, and a connection that does not answer the timeouts of two attempts.
 pub const PUSH_BEFORE_PAGES_MAX: Duration = Duration::from_secs(10);
 

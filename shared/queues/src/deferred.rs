@@ -9,6 +9,7 @@ use aws_types::SdkConfig;
 use domain::{OrderId, Version};
 use serde::{Deserialize, Serialize};
 
+use crate::page::{OwnerBefore, WireBefore};
 use crate::queue::{MissingQueueError, ORDER_QUEUE_VARIABLE, Queue, QueueError};
 
 /// Events of an order that wait to be folded and pushed.
@@ -20,6 +21,8 @@ pub struct DeferredOrder {
     pub first: Version,
     /// The last of the events.
     pub last: Version,
+    /// Who owned the order before the events, if an attempt has found out and the next one no longer can.
+    pub before: Option<OwnerBefore>,
     /// Which attempt comes next: 1 was made for the change feed.
     pub round: u32,
     /// When the first attempt was made, in milliseconds since 1970.
@@ -33,6 +36,8 @@ struct WireOrder {
     order_id: String,
     first: u64,
     last: u64,
+    #[serde(flatten)]
+    before: WireBefore,
     round: u32,
     deferred_at: i64,
 }
@@ -41,11 +46,12 @@ impl DeferredOrder {
     /// The message's text.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let Self { order_id, first, last, round, deferred_at_ms } = self;
+        let Self { order_id, first, last, before, round, deferred_at_ms } = self;
         let wire = WireOrder {
             order_id: order_id.as_str().to_owned(),
             first: first.get(),
             last: last.get(),
+            before: WireBefore::of(before.as_ref()),
             round: *round,
             deferred_at: *deferred_at_ms,
         };
@@ -55,11 +61,11 @@ impl DeferredOrder {
     /// Reads a message's text; `None` for a text of another kind.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let WireOrder { order_id, first, last, round, deferred_at } = serde_json::from_str(text).ok()?;
+        let WireOrder { order_id, first, last, before, round, deferred_at } = serde_json::from_str(text).ok()?;
         let (first, last) = (Version::new(first), Version::new(last));
         let is_run = Version::FIRST <= first && first <= last;
         let order_id = OrderId::new(order_id).ok().filter(|_| is_run)?;
-        Some(Self { order_id, first, last, round, deferred_at_ms: deferred_at })
+        Some(Self { order_id, first, last, before: before.read(first), round, deferred_at_ms: deferred_at })
     }
 }
 
@@ -95,11 +101,15 @@ mod tests {
             order_id: OrderId::new("guid_1").unwrap(),
             first: Version::new(7),
             last: Version::new(9),
+            before: Some(OwnerBefore::Known { owner: None, version: Version::new(6) }),
             round: 2,
             deferred_at_ms: 1_605_999_005_512,
         };
         let text = order.to_text();
-        assert_eq!(text, r#"{"deferredAt":1605999005512,"first":7,"last":9,"orderId":"guid_1","round":2}"#);
+        assert_eq!(
+            text,
+            r#"{"before":{"owner":null},"deferredAt":1605999005512,"first":7,"last":9,"orderId":"guid_1","ownerVersion":6,"round":2}"#
+        );
         assert_eq!(DeferredOrder::parse(&text), Some(order));
     }
 

@@ -67,6 +67,9 @@ pub enum UnreadablePage {
     /// Its order id is no order id.
     #[error("the page has an invalid orderId")]
     OrderId(#[from] domain::order_id::InvalidOrderId),
+    /// It does not say who owned the order before.
+    #[error("the page has no owner before the update")]
+    Owner,
 }
 
 /// The message, as it is on the queue.
@@ -77,7 +80,8 @@ struct WirePage {
     #[serde(skip_serializing_if = "Option::is_none")]
     first: Option<u64>,
     version: u64,
-    before: WireOwner,
+    #[serde(flatten)]
+    before: WireBefore,
     #[serde(skip_serializing_if = "Option::is_none")]
     after: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,31 +96,43 @@ struct WirePage {
     begun_at: Option<i64>,
 }
 
+/// Who owned an order before, as it is on a queue. A release before this one knows `before` alone.
+#[derive(Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct WireBefore {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    before: Option<WireOwner>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner_version: Option<u64>,
+}
+
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 enum WireOwner {
     Owner(Option<String>),
-    OwnerAt { owner: Option<String>, version: u64 },
     AsOf(u64),
 }
 
-impl From<&OwnerBefore> for WireOwner {
-    fn from(before: &OwnerBefore) -> Self {
+impl WireBefore {
+    pub(crate) fn of(before: Option<&OwnerBefore>) -> Self {
         match before {
-            OwnerBefore::Known { owner, version } => Self::OwnerAt { owner: owner.clone(), version: version.get() },
-            OwnerBefore::AsOf(version) => Self::AsOf(version.get()),
+            None => Self::default(),
+            Some(OwnerBefore::Known { owner, version }) => {
+                Self { before: Some(WireOwner::Owner(owner.clone())), owner_version: Some(version.get()) }
+            }
+            Some(OwnerBefore::AsOf(version)) => {
+                Self { before: Some(WireOwner::AsOf(version.get())), owner_version: None }
+            }
         }
     }
-}
 
-impl WireOwner {
-    /// `first` is the first event of the update, for a page of a release that did not say as of when its owner was.
-    fn read(self, first: Version) -> OwnerBefore {
-        match self {
-            Self::Owner(owner) => OwnerBefore::Known { owner, version: first.previous() },
-            Self::OwnerAt { owner, version } => OwnerBefore::Known { owner, version: Version::new(version) },
-            Self::AsOf(version) => OwnerBefore::AsOf(Version::new(version)),
-        }
+    /// `first` is the first event after it, for a message of a release that did not say as of when the owner was.
+    pub(crate) fn read(self, first: Version) -> Option<OwnerBefore> {
+        let version = self.owner_version.map_or(first.previous(), Version::new);
+        Some(match self.before? {
+            WireOwner::Owner(owner) => OwnerBefore::Known { owner, version },
+            WireOwner::AsOf(version) => OwnerBefore::AsOf(Version::new(version)),
+        })
     }
 }
 
@@ -130,7 +146,7 @@ impl PageOfSubscribers {
             order_id: order_id.as_str().to_owned(),
             first: first.map(Version::get),
             version: version.get(),
-            before: before.into(),
+            before: WireBefore::of(Some(before)),
             after: page.after.as_ref().map(text),
             last: page.last.as_ref().map(text),
             rounds: *rounds,
@@ -154,7 +170,7 @@ impl PageOfSubscribers {
             order_id: OrderId::new(order_id)?,
             first,
             version,
-            before: before.read(first.unwrap_or(version)),
+            before: before.read(first.unwrap_or(version)).ok_or(UnreadablePage::Owner)?,
             page: Page { after: after.map(ConnectionId::new), last: last.map(ConnectionId::new) },
             rounds,
             left: left.map(ids),
@@ -238,11 +254,21 @@ mod tests {
     }
 
     #[test]
+    fn the_release_before_finds_the_owner_where_it_was() {
+        let page: serde_json::Value = serde_json::from_str(&pages().pop().unwrap().to_text()).unwrap();
+        assert_eq!(
+            (&page["before"], &page["ownerVersion"]),
+            (&serde_json::json!({"owner": "user_1"}), &serde_json::json!(6))
+        );
+    }
+
+    #[test]
     fn a_text_of_another_kind_is_refused() {
         for text in
             ["", "{}", "[]", r#"{"orderId":"o","version":1}"#, r#"{"orderId":7,"version":1,"before":{"asOf":0}}"#]
         {
-            assert!(matches!(PageOfSubscribers::parse(text), Err(UnreadablePage::Shape(_))), "{text}");
+            let parsed = PageOfSubscribers::parse(text);
+            assert!(matches!(parsed, Err(UnreadablePage::Shape(_) | UnreadablePage::Owner)), "{text}");
         }
         let nameless = PageOfSubscribers::parse(r#"{"orderId":"","version":1,"before":{"asOf":0}}"#);
         assert!(matches!(nameless, Err(UnreadablePage::OrderId(_))));

@@ -24,6 +24,7 @@ pub const DYNAMODB_ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL_DYNAMODB";
 const ATTEMPT_TIME_OUT: Duration = Duration::from_secs(3);
 const CONNECT_TIME_OUT: Duration = Duration::from_secs(1);
 const TRIES_MAX: u32 = 5;
+const IMPATIENT_ATTEMPTS_MAX: u32 = 2;
 
 /// What all SDK clients of this process share.
 ///
@@ -47,6 +48,13 @@ pub fn sdk_config(var: impl Fn(&str) -> Option<String>) -> Result<SdkConfig, Var
         .timeout_config(time_outs.build());
     config.set_endpoint_url(endpoint);
     Ok(config.build())
+}
+
+/// The same for whoever can defer what fails: a call that is throttled or not answered costs a second or two, and not ten.
+#[must_use]
+pub fn impatient(sdk: &SdkConfig) -> SdkConfig {
+    let retries = RetryConfig::standard().with_max_attempts(IMPATIENT_ATTEMPTS_MAX);
+    sdk.to_builder().retry_config(retries).build()
 }
 
 /// A DynamoDB client.
