@@ -222,7 +222,7 @@ impl World {
     pub(crate) async fn level(&self, expected: Expected, within: Duration) -> bool {
         let is_meant = |order_id: &str| match self.rules.of(order_id) {
             Expected::Prompt => true,
-            Expected::Eventual => expected == Expected::Eventual,
+            Expected::Eventual | Expected::Retold => expected == Expected::Eventual,
             Expected::Stuck => false,
         };
         self.until(within, || self.behind(is_meant) == 0).await

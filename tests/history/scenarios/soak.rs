@@ -107,7 +107,7 @@ async fn fifty_clients_miss_nothing_while_everything_goes_wrong() {
     world.expect("wide", Expected::Eventual);
     // Whose order it becomes subscribes again, and that may be killed too: the client's own pauses come on top.
     for n in 0..MOVING {
-        world.expect(&format!("moving_{n}"), Expected::Eventual);
+        world.expect(&format!("moving_{n}"), Expected::Retold);
     }
     let _deaf = deaf::subscribed(&world, "wide", DEAF, Some(("support", SEES_ALL))).await;
     deaf::fill(&world, "wide").await;
