@@ -53,8 +53,7 @@ export class Follower {
     this.#seenSinceAsked = Math.max(this.#seenSinceAsked, version);
     // The answer about an order without events, or of another: what was seen before it was asked for is no gap any more, and
     // what was seen since then is one.
-    const isEmpty = version === 0 && (reset || this.version === 0);
-    if (isEmpty) this.#seen = this.#seenSinceAsked;
+    if (version === 0 && (reset || this.version === 0)) this.#seen = this.#seenSinceAsked;
     else this.#seen = reset ? version : Math.max(this.#seen, version);
     if (!this.#started || reset) {
       const isReset = this.#started;

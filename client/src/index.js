@@ -55,6 +55,10 @@ export function connect(options) {
   return new Foldcast({ ...DEFAULTS, ...options });
 }
 
+function closed() {
+  return new FoldcastError('closed', 'client closed');
+}
+
 /** What `connect` gives. */
 export class Foldcast {
   #options;
@@ -127,7 +131,7 @@ export class Foldcast {
    * @returns {() => void} Ends it as well.
    */
   subscribe(orderId, next, { since, signal, error = () => {}, current } = {}) {
-    if (this.#isClosed) throw new FoldcastError('closed', 'the client was closed');
+    if (this.#isClosed) throw closed();
     const order = this.#order(checked(orderId), since);
     const leave = order.watch({ next, error, current });
     const stop = () => {
@@ -148,7 +152,7 @@ export class Foldcast {
     for (const [target, name] of wakers()) target?.removeEventListener?.(name, this.#wake);
     for (const socket of [this.#current, this.#opening, ...this.#old]) socket?.close(1000);
     this.#current = this.#opening = undefined;
-    for (const order of this.#orders.values()) order.end(new FoldcastError('closed', 'the client was closed'));
+    for (const order of this.#orders.values()) order.end(closed());
     this.#orders.clear();
     this.#heads.end();
     this.#heads.judge();
@@ -166,7 +170,7 @@ export class Foldcast {
    * @returns {Promise<Omit<Update, 'reset'>>}
    */
   #history(orderId, { from, to }) {
-    if (this.#isClosed) return Promise.reject(new FoldcastError('closed', 'the client was closed'));
+    if (this.#isClosed) return Promise.reject(closed());
     return new Promise((resolve, reject) => {
       this.#order(orderId).histories.push({ from, to, resolve, reject });
       this.#pump();

@@ -193,6 +193,6 @@ export function checked(orderId) {
     orderId.length > 0 &&
     new TextEncoder().encode(orderId).length <= 256 &&
     !/[\p{Cc}\p{Cs}]/u.test(orderId);
-  if (!isId) throw new FoldcastError('bad_request', 'an orderId has 1 to 256 bytes of UTF-8 and no control characters');
+  if (!isId) throw new FoldcastError('bad_request', 'orderId: 1 to 256 bytes, no control characters');
   return orderId;
 }
