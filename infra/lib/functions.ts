@@ -184,11 +184,12 @@ export class Functions extends Construct {
       crate: 'fan-out',
       timeout: PAGE_TIMEOUT,
       memorySize: PUSHING_MB,
-      environment: { ...environment, PAGE_QUEUE_URL: pageQueue.queueUrl },
+      environment: { ...environment, FAILURE_QUEUE_URL: failureQueue.queueUrl, PAGE_QUEUE_URL: pageQueue.queueUrl },
       permissions: [
         // What the mapping does in this function's name.
         allow(pageQueue.queueArn, 'sqs:DeleteMessage', 'sqs:GetQueueAttributes', 'sqs:ReceiveMessage'),
-        // Who could not be reached goes back.
+        // Who could not be reached goes back, and an order that cannot be read is dead-lettered.
+        allow(failureQueue.queueArn, 'sqs:SendMessage'),
         allow(pageQueue.queueArn, 'sqs:SendMessage'),
         ...probe,
         allow(eventLog.tableArn, 'dynamodb:Query'),

@@ -37,7 +37,7 @@ const environments = {
     PAGE_QUEUE_URL: '${page queue}',
     PUSH_PROCESSES_MAX: '4',
   },
-  'fan-out': { ...everything, PAGE_QUEUE_URL: '${page queue}' },
+  'fan-out': { ...everything, FAILURE_QUEUE_URL: '${failure queue}', PAGE_QUEUE_URL: '${page queue}' },
   'fauna-feed': {
     FAILURE_QUEUE_URL: '${failure queue}',
     FAUNA_COLLECTION: '${FaunaCollection}',

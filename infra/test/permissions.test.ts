@@ -90,6 +90,7 @@ const expected = {
     'sqs:DeleteMessage on ${page queue.Arn}',
     'sqs:GetQueueAttributes on ${page queue.Arn}',
     'sqs:ReceiveMessage on ${page queue.Arn}',
+    'sqs:SendMessage on ${failure queue.Arn}',
     'sqs:SendMessage on ${page queue.Arn}',
   ],
 };

@@ -263,15 +263,40 @@ async fn an_order_that_dynamodb_does_not_serve_is_deferred_and_folded_and_pushed
 }
 
 #[tokio::test]
-async fn the_next_events_of_a_deferred_order_follow_without_an_attempt() {
+async fn the_next_events_of_a_deferred_order_share_one_message_and_are_not_tried() {
     let gateway = InProcess::start().await;
+    let (mut browser, _snapshot) = Browser::subscribed(&gateway.websocket_url, "o").await;
     let handler = gateway.handler_without_dynamodb();
-    for version in [1, 2] {
+    gateway.append("o", 1..=5).await;
+    for version in 1..=5 {
         assert_eq!(deliver(&handler, "o", &[version]).await, BatchResponse::default());
     }
-    let rounds: Vec<Value> =
-        gateway.deferred().iter().map(|order| serde_json::from_str(&order.body).unwrap()).collect();
-    assert_eq!((&rounds[0]["round"], &rounds[1]["round"]), (&json!(2), &json!(1)), "the second was not tried");
+    let messages = gateway.deferred();
+    let messages: Vec<Value> = messages.iter().map(|order| serde_json::from_str(&order.body).unwrap()).collect();
+    let tried = messages.iter().map(|message| (message["first"].as_u64(), message["round"].as_u64()));
+    assert_eq!(tried.collect::<Vec<_>>(), [(Some(1), Some(2)), (Some(2), Some(1))]);
+    assert_eq!(gateway.work_on_deferred().await, 0);
+    assert_eq!(versions(&browser.next().await), (vec![1, 2, 3, 4, 5], 5), "the log is read to its head");
+}
+
+#[tokio::test]
+async fn a_deferred_order_that_fails_again_joins_the_message_that_is_on_its_way() {
+    let gateway = InProcess::start().await;
+    let handler = gateway.handler_without_dynamodb();
+    gateway.append("o", 1..=9).await;
+    let defer = async |first, last| {
+        let batch = deferred_order(first, last, store::now_ms());
+        let before = gateway.deferred().len();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        assert_eq!(handler.handle(&batch.to_string(), deadline).await.unwrap(), BatchResponse::default());
+        gateway.deferred().len() - before
+    };
+    for version in 5..=6 {
+        assert_eq!(deliver(&handler, "o", &[version]).await, BatchResponse::default());
+    }
+    // The second message is hidden for ten seconds, and is about everything from version 6.
+    assert_eq!((defer(7, 9).await, defer(6, 6).await), (0, 0));
+    assert_eq!(defer(4, 4).await, 1, "it is not about version 4");
 }
 
 #[tokio::test]

@@ -126,6 +126,20 @@ async fn a_page_whose_projection_was_taken_away_waits_until_it_is_back() {
 }
 
 #[tokio::test]
+async fn a_page_whose_projection_is_broken_goes_to_the_failure_queue_at_once() {
+    let (gateway, _browsers) = five_browsers_in_pages_of_two().await;
+    gateway.append("o", 1..=1).await;
+    gateway.deliver("o", &[1]).await;
+    gateway.put("order_projections", json!({"orderId": {"S": "o"}, "version": {"S": "secret"}}));
+    assert_eq!(gateway.work_on_pages().await, 0, "no page is retried");
+    let failures = gateway.failures();
+    assert_eq!(failures.len(), 3, "each page says so");
+    let reason = failures[0]["reason"].as_str().unwrap();
+    assert!(reason.ends_with("the attribute version must be a number") && !reason.contains("secret"), "{reason}");
+    assert_eq!((&failures[0]["failure"], &failures[0]["orderId"]), (&json!("not_folded"), &json!("o")));
+}
+
+#[tokio::test]
 async fn a_page_goes_on_with_those_who_are_left_and_nobody_gets_the_update_twice() {
     let (gateway, mut browsers) = five_browsers_in_pages_of_two().await;
     gateway.append("o", 1..=1).await;

@@ -46,6 +46,16 @@ impl Workload {
         Self { function: "event-handler", name: name.to_owned(), items, event }
     }
 
+    /// One batch with a small event of each of these orders, whose projections have this content.
+    fn small_batch(name: &str, orders: usize, content: &Value) -> Self {
+        let small = json!({"note": {"S": "x".repeat(100)}});
+        let rows = |number: usize| [subscription(&order(number), number), projection(&order(number), content)];
+        let items = (0..orders).flat_map(rows).collect();
+        let record = |number: usize| json!({"dynamodb": {"SequenceNumber": number.to_string(), "NewImage": image(&order(number), 2, &small)}});
+        let event = json!({"Records": (0..orders).map(record).collect::<Vec<Value>>()});
+        Self { function: "event-handler", name: name.to_owned(), items, event }
+    }
+
     /// A page of a thousand subscribers of an order with this content.
     fn page(name: &str, content: &Value) -> Self {
         let mut items = vec![projection(&order(0), content), ("order_stream", image(&order(0), 1, content))];
@@ -106,6 +116,8 @@ pub(crate) fn workloads() -> Vec<Workload> {
         Workload::subscribe("the history of 1,000 events of 10 KB", long(), &history),
         Workload::batch(&format!("5 events of {FOLDED_VALUES} fields"), 5, &fields(FOLDED_VALUES)),
         Workload::batch("100 events of 58 KB", 100, &text(58_000)),
+        Workload::small_batch("32 small events of orders of 50,000 fields", 32, &fields(50_000)),
+        Workload::small_batch("32 small events of orders of 390 KB", 32, &text(390_000)),
         Workload::page("a page of 1,000 subscribers, 390 KB", &text(390_000)),
         Workload::page("a page of 1,000 subscribers, 50,000 fields", &fields(50_000)),
     ]

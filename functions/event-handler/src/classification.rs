@@ -21,10 +21,12 @@ impl OrderError {
         match self {
             Self::NotFolded(error) => error.class(),
             Self::NotPushed(
-                FanOutError::NoSubscribers(_)
-                | FanOutError::NotDelivered(_)
-                | FanOutError::NotHandedOver(HandOverError::NoSubscribers(_) | HandOverError::NotSent(_)),
-            ) => Class::Passing,
+                FanOutError::NoSubscribers(error) | FanOutError::NotHandedOver(HandOverError::NoSubscribers(error)),
+            ) => of_call(error.kind()),
+            // SQS takes them later.
+            Self::NotPushed(FanOutError::NotDelivered(_) | FanOutError::NotHandedOver(HandOverError::NotSent(_))) => {
+                Class::Passing
+            }
         }
     }
 }
@@ -55,13 +57,9 @@ impl FoldError {
     }
 }
 
-/// A call that DynamoDB refuses is refused again: a projection that it cannot hold, for one. A call that is denied is an
-/// operator's fault and concerns every order; it passes when they repair it.
+/// A call that DynamoDB refuses is refused again: a projection that it cannot hold, for one.
 fn of_call(kind: CallErrorKind) -> Class {
-    match kind {
-        CallErrorKind::Throttled | CallErrorKind::Unavailable | CallErrorKind::Denied => Class::Passing,
-        CallErrorKind::Refused => Class::Lasting,
-    }
+    if kind.is_lasting() { Class::Lasting } else { Class::Passing }
 }
 
 #[cfg(test)]

@@ -46,20 +46,38 @@ impl Attempt {
     }
 }
 
-/// The orders that this process deferred within the last [`limits::DEFERRED_LATELY`]. Clones share them.
+/// The orders that this process deferred a moment ago. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct DeferredLately(Arc<Mutex<BTreeMap<OrderId, Instant>>>);
+pub(crate) struct DeferredLately(Arc<Mutex<BTreeMap<OrderId, Noted>>>);
+
+/// A message of a deferred order, on its way.
+#[derive(Clone, Copy, Debug)]
+struct Noted {
+    at: Instant,
+    /// The first version that it is about. It is about everything that follows in the log, too.
+    first: Version,
+    /// Until when no receiver sees it.
+    hidden_until: Instant,
+}
+
+impl Noted {
+    fn is_of_use(&self, now: Instant) -> bool {
+        now < self.hidden_until || now.saturating_duration_since(self.at) < limits::DEFERRED_LATELY
+    }
+}
 
 impl DeferredLately {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<OrderId, Instant>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<OrderId, Noted>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(&self, order_id: &OrderId) {
+    fn note(&self, order_id: &OrderId, first: Version, delay: Duration) {
         let now = Instant::now();
         let mut orders = self.lock();
-        orders.retain(|_, noted_at| now.saturating_duration_since(*noted_at) < limits::DEFERRED_LATELY);
-        orders.insert(order_id.clone(), now);
+        orders.retain(|_, noted| noted.is_of_use(now));
+        // SQS counts whole seconds, by a clock of its own.
+        let hidden = Duration::from_secs(delay.as_secs().saturating_sub(1));
+        orders.insert(order_id.clone(), Noted { at: now, first, hidden_until: now + hidden });
     }
 
     pub(crate) fn forget(&self, order_id: &OrderId) {
@@ -67,8 +85,15 @@ impl DeferredLately {
     }
 
     pub(crate) fn has(&self, order_id: &OrderId) -> bool {
-        let noted_at = self.lock().get(order_id).copied();
-        noted_at.is_some_and(|noted_at| noted_at.elapsed() < limits::DEFERRED_LATELY)
+        let noted = self.lock().get(order_id).copied();
+        noted.is_some_and(|noted| noted.at.elapsed() < limits::DEFERRED_LATELY)
+    }
+
+    /// Whether a message that nobody has received yet is about these events too: whoever receives it folds the log from its
+    /// first version to the head, and the events are in the log.
+    fn covers(&self, order_id: &OrderId, first: Version) -> bool {
+        let noted = self.lock().get(order_id).copied();
+        noted.is_some_and(|noted| noted.first <= first && Instant::now() < noted.hidden_until)
     }
 }
 
@@ -88,16 +113,15 @@ impl EventHandler {
         tracing::warn!(order_id = name, first_version, last_version, round, reason, "an order is deferred");
         Count::Deferred.add(1);
         let before = before.or_else(|| error.owner_before());
-        let (round, begun_at_ms, delay) = match class {
-            // Whoever makes progress begins anew.
-            Class::Progress => (1, now_ms(), Duration::ZERO),
-            Class::Passing | Class::Lasting => {
-                self.lately.note(&order_id);
-                (round.saturating_add(1), begun_at_ms, fan_out::retry_delay(round, fastrand::f64()))
-            }
-        };
-        let deferred = DeferredOrder { order_id, first, last, before, round, deferred_at_ms: begun_at_ms };
-        self.deferred.send(&deferred, delay).await
+        if class == Class::Progress {
+            // Whoever makes progress begins anew, at once.
+            let (round, deferred_at_ms) = (1, now_ms());
+            let deferred = DeferredOrder { order_id, first, last, before, round, deferred_at_ms };
+            return self.deferred.send(&deferred, Duration::ZERO).await;
+        }
+        let delay = fan_out::retry_delay(round, fastrand::f64());
+        let round = round.saturating_add(1);
+        self.defer(DeferredOrder { order_id, first, last, before, round, deferred_at_ms: begun_at_ms }, delay).await
     }
 
     /// Defers the next events of an order that was deferred a moment ago, without an attempt.
@@ -110,8 +134,18 @@ impl EventHandler {
         tracing::info!(order_id = name, first_version, last_version, "an order is deferred with those before it");
         Count::Deferred.add(1);
         let deferred = DeferredOrder { order_id, first, last, before, round, deferred_at_ms: begun_at_ms };
-        let delay = limits::DEFERRED_LATELY.mul_f64(fastrand::f64());
-        self.deferred.send(&deferred, delay).await
+        self.defer(deferred, limits::DEFERRED_LATELY).await
+    }
+
+    /// Sends a deferred order, unless a message that is on its way is about its events too: however many events an order
+    /// gets while it cannot be folded, it has a few messages on the queue.
+    async fn defer(&self, deferred: DeferredOrder, delay: Duration) -> Result<(), QueueError> {
+        if self.lately.covers(&deferred.order_id, deferred.first) {
+            return Ok(());
+        }
+        self.deferred.send(&deferred, delay).await?;
+        self.lately.note(&deferred.order_id, deferred.first, delay);
+        Ok(())
     }
 
     /// Sends a failure to the failure queue.

@@ -3,7 +3,7 @@
 //! *Invariant:* a stored projection is replaced only by a later one that was folded onto exactly it, so two writers never
 //! lose each other's events. Without a read of the stored one if this process stored it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use delivery::{Folded, OwnerBefore};
 use domain::{LoggedEvent, OrderId, Projection, Version, limits};
@@ -61,7 +61,7 @@ pub enum FoldError {
 pub(crate) enum Due {
     /// Events that the change feed delivered.
     Delivered(BTreeMap<Version, LoggedEvent>),
-    /// Events from one version to another one, which are read from the log.
+    /// Events from one version to another one, and whatever follows them, which are read from the log.
     Deferred { first: Version, last: Version, before: Option<OwnerBefore> },
 }
 
@@ -167,9 +167,15 @@ impl Orders {
         } else {
             OwnerBefore::AsOf(first_due.previous())
         };
-        let is_pushed = |logged: &LoggedEvent| plan.push.as_ref().is_some_and(|push| push.contains(&logged.version));
+        // Later events of a deferred order may have no message of their own.
+        let reads_on = matches!(due, Due::Deferred { .. });
+        let last_read = if reads_on { Version::new(u64::MAX) } else { *plan.fold.end() };
+        let is_pushed = |logged: &LoggedEvent| {
+            let is_in = |push: &RangeInclusive<Version>| *push.start() <= logged.version && logged.version <= last_read;
+            plan.push.as_ref().is_some_and(is_in)
+        };
         let mut events = Vec::new();
-        let head = *plan.fold.end();
+        let due_last = *plan.fold.end();
         let mut is_finished = true;
         match due {
             Due::Delivered(delivered) if !plan.read_log => {
@@ -180,45 +186,72 @@ impl Orders {
             }
             Due::Delivered(_) | Due::Deferred { .. } => {
                 let first = plan.push.as_ref().map_or(*plan.fold.start(), |push| *push.start().min(plan.fold.start()));
-                let mut reader = self.store.event_log.read(order_id, first..=head);
-                let mut pushed_parts = 0;
+                let mut reader = self.store.event_log.read(order_id, first..=last_read);
+                let mut pushed = PushedRun::default();
                 while let Some(part) = reader.next_page().await? {
                     for logged in &part {
                         projection.evolve(logged);
                     }
-                    pushed_parts += usize::from(part.iter().any(is_pushed));
-                    if pushed_parts > limits::PUSHED_RUN_PARTS_MAX {
-                        events = Vec::new();
-                    } else {
-                        events.extend(part.into_iter().filter(is_pushed));
-                    }
+                    pushed.add(part.into_iter().filter(is_pushed));
+                    let is_behind = reads_on || projection.version() < due_last;
                     // A fold that did not move would be retried in vain.
-                    if Instant::now() >= deadline && projection.version() > begun_at && projection.version() < head {
+                    if Instant::now() >= deadline && projection.version() > begun_at && is_behind {
                         is_finished = false;
                         break;
                     }
                 }
+                events = pushed.events;
             }
         }
-        if is_finished && projection.version() < head {
-            return Err(FoldError::LogTooShort { at: projection.version(), due: head });
+        if is_finished && projection.version() < due_last {
+            return Err(FoldError::LogTooShort { at: projection.version(), due: due_last });
         }
-        Ok(Evolved { folded: Folded { projection, events, before, steps: Vec::new() }, head })
+        Ok(Evolved { folded: Folded { projection, events, before, steps: Vec::new() }, due_last, is_finished })
+    }
+}
+
+/// Events of one update, none of them if they are too many.
+#[derive(Default)]
+struct PushedRun {
+    events: Vec<LoggedEvent>,
+    parts: usize,
+    count: u64,
+}
+
+impl PushedRun {
+    fn add(&mut self, part: impl Iterator<Item = LoggedEvent>) {
+        let before = self.events.len();
+        self.events.extend(part);
+        let added = self.events.len().saturating_sub(before);
+        self.parts += usize::from(added > 0);
+        self.count = self.count.saturating_add(u64::try_from(added).unwrap_or(u64::MAX));
+        if self.is_too_long() {
+            self.events.clear();
+        }
+    }
+
+    fn is_too_long(&self) -> bool {
+        self.parts > limits::PUSHED_RUN_PARTS_MAX || self.count > limits::PUSHED_RUN_EVENTS_MAX
     }
 }
 
 /// A projection that was folded, and how far it was to be.
 struct Evolved {
     folded: Folded,
-    head: Version,
+    due_last: Version,
+    /// Whether everything was read that was to be.
+    is_finished: bool,
 }
 
 impl Evolved {
     fn finished(self) -> Result<Folded, FoldError> {
-        let at = self.folded.projection.version();
-        if at == self.head {
+        if self.is_finished {
             return Ok(self.folded);
         }
-        Err(FoldError::Unfinished { at, due: self.head, before: self.folded.before })
+        Err(FoldError::Unfinished {
+            at: self.folded.projection.version(),
+            due: self.due_last,
+            before: self.folded.before,
+        })
     }
 }

@@ -3,6 +3,8 @@
 //! *Invariant:* a page that could not be read is reported and Lambda hands it over again; subscribers who could not be
 //! reached are a page of their own by then.
 
+mod classification;
+
 use std::{collections::BTreeSet, time::Duration};
 
 use delivery::{Delivery, DeliveryError, ReadFoldedError};
@@ -10,17 +12,18 @@ use domain::limits::{CONNECTION_LIFE_MAX, ROW_GRACE};
 use lambda_runtime::{LambdaEvent, service_fn};
 use push::deadline;
 use queues::{
-    PageOfSubscribers, PageQueue, UnreadablePage,
+    Failure, FailureQueue, PageOfSubscribers, PageQueue, UnreadablePage,
     batch::{BatchItemFailure, BatchResponse, QueueBatch, QueueMessage},
 };
 use store::{CallError, SdkConfig, aws, now_ms};
-use telemetry::measure;
+use telemetry::measure::{self, Count};
 use tokio::time::Instant;
 
 /// What the function works with.
 #[derive(Clone, Debug)]
 pub struct FanOut {
     delivery: Delivery,
+    failures: FailureQueue,
 }
 
 /// Why a page was not pushed to.
@@ -71,15 +74,15 @@ impl FanOut {
     /// The variable that is missing or malformed.
     pub fn with_sdk(sdk: &SdkConfig, var: &impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
         let pages = PageQueue::from_vars(sdk, var)?;
-        Ok(Self { delivery: Delivery::with_sdk("fan-out", Some(pages), sdk, var)? })
+        let delivery = Delivery::with_sdk("fan-out", Some(pages), sdk, var)?;
+        Ok(Self { delivery, failures: FailureQueue::from_vars(sdk, var)? })
     }
 
     /// Pushes to each page of a batch. Subscribers who could not be reached go back to the queue as a page of their own.
     pub async fn handle(&self, batch: QueueBatch, deadline: Instant) -> BatchResponse {
         let mut response = BatchResponse::default();
         for QueueMessage { message_id, body } in batch.messages {
-            if let Err(error) = self.push_to_page(&body, deadline).await {
-                let reason = telemetry::reason(&error);
+            if let Err(reason) = self.work_on(&body, deadline).await {
                 tracing::error!(message_id, reason, "retrying the page");
                 response.batch_item_failures.push(BatchItemFailure { item_identifier: message_id });
             }
@@ -87,8 +90,22 @@ impl FanOut {
         response
     }
 
-    async fn push_to_page(&self, message: &str, deadline: Instant) -> Result<(), PageError> {
-        let page = PageOfSubscribers::parse(message)?;
+    /// Pushes to a page, or dead-letters its order; the error is why the page has to come again.
+    async fn work_on(&self, message: &str, deadline: Instant) -> Result<(), String> {
+        let page = PageOfSubscribers::parse(message).map_err(|error| telemetry::reason(&PageError::from(error)))?;
+        let (order_id, first, version) = (page.order_id.clone(), page.first, page.version);
+        let Err(error) = self.push_to_page(page, deadline).await else { return Ok(()) };
+        let reason = telemetry::reason(&error);
+        if !error.is_lasting() {
+            return Err(reason);
+        }
+        tracing::error!(order_id = order_id.as_str(), version = version.get(), reason, "an order cannot be pushed");
+        Count::Poison.add(1);
+        let failure = Failure::not_folded(&order_id, first.unwrap_or(version), version, reason);
+        self.failures.send(&failure).await.map_err(|error| telemetry::reason(&error))
+    }
+
+    async fn push_to_page(&self, page: PageOfSubscribers, deadline: Instant) -> Result<(), PageError> {
         let order_id = page.order_id.clone();
         if is_over(&page, now_ms()) {
             let (order_id, rounds) = (order_id.as_str(), page.rounds);

@@ -38,6 +38,18 @@ pub enum CallErrorKind {
     Refused,
 }
 
+impl CallErrorKind {
+    /// Whether the same call is refused again, whatever an operator does. A call that is denied is an operator's fault: it
+    /// succeeds once they repair it.
+    #[must_use]
+    pub fn is_lasting(self) -> bool {
+        match self {
+            Self::Throttled | Self::Unavailable | Self::Denied => false,
+            Self::Refused => true,
+        }
+    }
+}
+
 impl CallError {
     pub(crate) fn new<E>(operation: &'static str, table: &TableName, error: SdkError<E>) -> Self
     where
