@@ -6,7 +6,7 @@
 //! "Capacity unit consumption": a strongly consistent read is a unit for each 4 KB, a write one for each 1 KB and one more for
 //! each index entry.
 
-use domain::limits;
+use domain::{limits, pace::Quota};
 
 use super::bill::Bill;
 
@@ -19,6 +19,9 @@ const MESSAGE_UNIT_BYTES: u64 = 32 * 1024;
 /// Memory of the functions that push to many, and of the others, in MB. Source: infra/lib/functions.ts.
 pub(super) const PUSHING_MB: u64 = 1_769;
 pub(super) const WAITING_MB: u64 = 256;
+
+/// Processes of the event handler that push at the same time. Source: infra/lib/functions.ts.
+const HANDLER_PROCESSES: u32 = 4;
 
 /// How long a call of DynamoDB takes, and a push: assumed, in milliseconds, since only AWS can say.
 const CALL_MS: u64 = 5;
@@ -55,9 +58,13 @@ fn page_max() -> u64 {
     bound(limits::PAGE_SUBSCRIBERS_MAX)
 }
 
-/// Time of one invocation that makes calls one after the other and pushes many at once.
-pub(super) fn invocation_ms(calls: u64, pushes: u64) -> u64 {
-    calls * CALL_MS + pushes.div_ceil(bound(limits::PUSHES_IN_FLIGHT_MAX)) * PUSH_MS
+/// Time of one invocation that makes calls one after the other and pushes many at once, at its share of the quota:
+/// `processes` push at the same time.
+pub(super) fn invocation_ms(calls: u64, pushes: u64, processes: u32) -> u64 {
+    let unthrottled = pushes.div_ceil(bound(limits::PUSHES_IN_FLIGHT_MAX)) * PUSH_MS;
+    let quota = Quota::new(limits::REQUESTS_PER_SECOND, processes);
+    let paced = quota.time_for(u32::try_from(pushes).unwrap_or(u32::MAX)).as_millis();
+    calls * CALL_MS + unthrottled.max(u64::try_from(paced).unwrap_or(u64::MAX))
 }
 
 impl Event {
@@ -76,7 +83,7 @@ impl Event {
         };
         if self.pages_count() == 0 {
             let read = Bill { dynamodb_calls: 1, read_units: subscriptions_units(self.subscribers), ..Bill::default() };
-            return fold + read + invocation(3, self.subscribers) + self.push(self.subscribers);
+            return fold + read + invocation(3, self.subscribers, HANDLER_PROCESSES) + self.push(self.subscribers);
         }
         fold + self.hand_over() + self.pages().map(|subscribers| self.page(subscribers)).sum()
     }
@@ -99,7 +106,7 @@ impl Event {
         let reads = self.pages().map(subscriptions_units).sum::<u64>() + behind_the_last;
         let read = Bill { dynamodb_calls: queries, read_units: reads, ..Bill::default() };
         let send = Bill { sqs_requests: self.sends(), ..Bill::default() };
-        read + send + invocation(2 + queries + self.sends(), 0)
+        read + send + invocation(2 + queries + self.sends(), 0, HANDLER_PROCESSES)
     }
 
     /// Calls that hand the pages over.
@@ -112,7 +119,7 @@ impl Event {
     fn page(&self, subscribers: u64) -> Bill {
         let reads = read_units(self.projection_bytes) + read_units(self.event_bytes) + subscriptions_units(subscribers);
         let read = Bill { dynamodb_calls: 3, read_units: reads, sqs_requests: 2, ..Bill::default() };
-        read + invocation(3, subscribers) + self.push(subscribers)
+        read + invocation(3, subscribers, limits::PUSH_PROCESSES_MAX) + self.push(subscribers)
     }
 
     fn push(&self, subscribers: u64) -> Bill {
@@ -124,8 +131,8 @@ impl Event {
     /// How long the event handler works on it, in milliseconds.
     pub(super) fn handler_ms(&self) -> u64 {
         match self.pages_count() {
-            0 => invocation_ms(3, self.subscribers),
-            pages => invocation_ms(2 + pages + self.sends(), 0),
+            0 => invocation_ms(3, self.subscribers, HANDLER_PROCESSES),
+            pages => invocation_ms(2 + pages + self.sends(), 0, HANDLER_PROCESSES),
         }
     }
 
@@ -142,8 +149,8 @@ fn subscriptions_units(subscribers: u64) -> u64 {
     read_units(subscribers * SUBSCRIPTION_BYTES)
 }
 
-fn invocation(calls: u64, pushes: u64) -> Bill {
-    Bill { invocations: 1, lambda_mb_ms: PUSHING_MB * invocation_ms(calls, pushes), ..Bill::default() }
+fn invocation(calls: u64, pushes: u64, processes: u32) -> Bill {
+    Bill { invocations: 1, lambda_mb_ms: PUSHING_MB * invocation_ms(calls, pushes, processes), ..Bill::default() }
 }
 
 #[cfg(test)]
@@ -167,6 +174,14 @@ mod tests {
         assert_eq!((whole.invocations, whole.sqs_requests), (1, 0));
         assert_eq!((more.invocations, more.pushes, more.sqs_requests), (3, page_max() + 1, 1 + 2 * 2));
         assert_eq!(event(20_000).bill().sqs_requests, 2 + 20 * 2);
+    }
+
+    #[test]
+    fn a_page_takes_as_long_as_its_share_of_the_quota_lasts() {
+        assert_eq!(invocation_ms(0, 64, limits::PUSH_PROCESSES_MAX), PUSH_MS);
+        // 900 a second, after a burst of 225.
+        assert_eq!(invocation_ms(0, 1_125, limits::PUSH_PROCESSES_MAX), 1_000);
+        assert_eq!(invocation_ms(3, 1_000, HANDLER_PROCESSES), 3 * CALL_MS + 16 * PUSH_MS);
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! Must not know: prices.
 //! Source: `functions/`: the calls of each; `client/`: a ping after each silence, a connection of at most 2 hours.
 
+use domain::limits;
+
 use super::{
     bill::Bill,
     event::{Event, WAITING_MB, invocation_ms, read_units},
@@ -56,7 +58,7 @@ impl Load {
             pushes: 1,
             messages: 2,
             invocations: 4,
-            lambda_mb_ms: WAITING_MB * (invocation_ms(1, 0) * 2 + invocation_ms(3, 1) + invocation_ms(3, 0)),
+            lambda_mb_ms: WAITING_MB * (waiting_ms(1, 0) * 2 + waiting_ms(3, 1) + waiting_ms(3, 0)),
             bytes_out: answer,
             ..Bill::default()
         }
@@ -74,7 +76,7 @@ impl Load {
             read_units: read_units(self.event.projection_bytes),
             messages: 2,
             invocations: 1,
-            lambda_mb_ms: WAITING_MB * invocation_ms(1, 0),
+            lambda_mb_ms: WAITING_MB * waiting_ms(1, 0),
             bytes_out: HEADS_BYTES,
             ..Bill::default()
         }
@@ -84,6 +86,11 @@ impl Load {
     fn pings(&self) -> Bill {
         Bill { messages: 2, ..Bill::default() }
     }
+}
+
+/// Time of an invocation of a function that answers one message.
+fn waiting_ms(calls: u64, pushes: u64) -> u64 {
+    invocation_ms(calls, pushes, limits::PUSH_PROCESSES_MAX)
 }
 
 #[cfg(test)]

@@ -90,6 +90,14 @@ impl Quota {
         ))
     }
 
+    /// The least time in which so many calls begin, after a pause.
+    #[must_use]
+    pub fn time_for(self, calls: u32) -> Duration {
+        let per_second = f64::from(self.per_second);
+        let paced = f64::from(calls) - per_second * limits::PACE_BURST_SECONDS;
+        Duration::from_secs_f64(paced.max(0.0) / per_second)
+    }
+
     /// Calls that the process may have in flight at once.
     #[must_use]
     pub fn in_flight_max(self) -> usize {
