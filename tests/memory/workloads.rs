@@ -116,7 +116,7 @@ pub(crate) fn workloads() -> Vec<Workload> {
         Workload::subscribe("the history of 1,000 events of 10 KB", long(), &history),
         Workload::batch(&format!("5 events of {FOLDED_VALUES} fields"), 5, &fields(FOLDED_VALUES)),
         Workload::batch("100 events of 58 KB", 100, &text(58_000)),
-        Workload::small_batch("32 small events of orders of 50,000 fields", 32, &fields(50_000)),
+        Workload::small_batch("12 small events of orders of 50,000 fields", 12, &fields(50_000)),
         Workload::small_batch("32 small events of orders of 390 KB", 32, &text(390_000)),
         Workload::page("a page of 1,000 subscribers, 390 KB", &text(390_000)),
         Workload::page("a page of 1,000 subscribers, 50,000 fields", &fields(50_000)),

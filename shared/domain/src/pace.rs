@@ -280,6 +280,14 @@ mod tests {
     }
 
     #[test]
+    fn calls_take_as_long_as_the_share_of_the_quota_lasts_after_a_burst() {
+        let quota = Quota::new(10_000, 10);
+        for (calls, milliseconds) in [(0, 0), (225, 0), (234, 10), (1_125, 1_000)] {
+            assert_eq!(quota.time_for(calls).as_millis(), milliseconds, "{calls}");
+        }
+    }
+
+    #[test]
     fn a_process_calls_at_its_share_of_the_quota_after_a_burst() {
         let mut pace = pace();
         assert_eq!(begun_within(&mut pace, ms(0), ms(0)), 225, "the burst of a quarter of a second");
