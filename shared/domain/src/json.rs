@@ -10,7 +10,7 @@ mod write;
 use std::collections::BTreeMap;
 
 pub use number::{Decimal, Number};
-pub use read::{JsonError, elements};
+pub use read::{JsonError, Unfinished, elements};
 pub use write::{write_fields, write_string};
 
 /// A JSON object: field name to value, sorted by name.
@@ -39,6 +39,12 @@ impl Json {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Self> {
         self.as_object()?.get(name)
+    }
+
+    /// What is at the end of these names, each of a field of an object.
+    #[must_use]
+    pub fn at<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Option<&Self> {
+        path.into_iter().try_fold(self, Self::get)
     }
 
     /// The text of a string.
@@ -180,9 +186,8 @@ pub(crate) mod tests {
         let leaf = prop_oneof![
             Just(Json::Null),
             any::<bool>().prop_map(Json::from),
-            "-?(0|[1-9][0-9]{0,37})(\\.[0-9]{1,4})?([eE][+-]?[0-9]{1,3})?".prop_map(|text| {
-                Json::Number(Number::parse(&text).unwrap())
-            }),
+            "-?(0|[1-9][0-9]{0,37})(\\.[0-9]{1,4})?([eE][+-]?[0-9]{1,3})?"
+                .prop_map(|text| { Json::Number(Number::parse(&text).unwrap()) }),
             any::<String>().prop_map(Json::from),
         ];
         leaf.prop_recursive(6, 48, 5, move |inner| {
@@ -205,7 +210,8 @@ pub(crate) mod tests {
 
     #[test]
     fn a_number_keeps_its_digits() {
-        for text in ["0", "-0", "-0.0", "1.10", "9007199254740993", "12345678901234567890123456789012345678", "1E+125"] {
+        for text in ["0", "-0", "-0.0", "1.10", "9007199254740993", "12345678901234567890123456789012345678", "1E+125"]
+        {
             assert_eq!(Json::parse(text).unwrap(), Json::Number(Number::parse(text).unwrap()));
             assert_eq!(Json::parse(text).unwrap().to_string(), text);
         }

@@ -73,7 +73,9 @@ mod tests {
     #[test]
     fn the_owner_is_a_text_in_the_field_user_id() {
         let owner = |json: &str| {
-            Projection::stored(Version::FIRST, Json::parse(json).unwrap().into_object().unwrap()).owner().map(str::to_owned)
+            Projection::stored(Version::FIRST, Json::parse(json).unwrap().into_object().unwrap())
+                .owner()
+                .map(str::to_owned)
         };
         assert_eq!(owner(r#"{"userId":"user_123"}"#).as_deref(), Some("user_123"));
         for nobodys in [r#"{}"#, r#"{"userId":7}"#, r#"{"userId":["7"]}"#, r#"{"data":{"userId":"7"}}"#] {

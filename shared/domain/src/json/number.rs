@@ -118,7 +118,8 @@ mod tests {
 
     #[test]
     fn numbers_are_one_by_jsons_grammar() {
-        for text in ["0", "-0", "-0.0", "1.10", "9007199254740993", "12345678901234567890123456789012345678", "1E+125"] {
+        for text in ["0", "-0", "-0.0", "1.10", "9007199254740993", "12345678901234567890123456789012345678", "1E+125"]
+        {
             assert_eq!(Number::parse(text).unwrap().as_str(), text);
         }
         for text in ["", "-", "01", "+1", ".5", "1.", "1e", "1e+", "0x1", "NaN", "Infinity", "1 ", " 1", "1_0", "١"] {
@@ -128,8 +129,20 @@ mod tests {
 
     #[test]
     fn numbers_are_ordered_by_their_value() {
-        let ascending =
-            ["-1e9999999999999999999999", "-100", "-12", "-1.25", "-1.2", "-1e-3", "0", "1e-130", "0.5", "9", "10", "1e2"];
+        let ascending = [
+            "-1e9999999999999999999999",
+            "-100",
+            "-12",
+            "-1.25",
+            "-1.2",
+            "-1e-3",
+            "0",
+            "1e-130",
+            "0.5",
+            "9",
+            "10",
+            "1e2",
+        ];
         for pair in ascending.windows(2) {
             assert!(decimal(pair[0]) < decimal(pair[1]), "{pair:?}");
         }

@@ -193,6 +193,45 @@ pub fn elements<'a>(text: &'a str, field: Option<&str>) -> Result<Option<Vec<&'a
     }
 }
 
+/// Whether a value that comes byte by byte is still open: within a text, a list or an object. It takes what is no JSON too.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unfinished {
+    levels: usize,
+    is_in_text: bool,
+    is_escaped: bool,
+}
+
+impl Unfinished {
+    /// Whether a text ends within a value.
+    #[must_use]
+    pub fn is(text: &[u8]) -> bool {
+        let mut unfinished = Self::default();
+        text.iter().for_each(|byte| unfinished.push(*byte));
+        !unfinished.is_between()
+    }
+
+    /// The next byte.
+    pub fn push(&mut self, byte: u8) {
+        if self.is_in_text {
+            self.is_in_text = self.is_escaped || byte != b'"';
+            self.is_escaped = !self.is_escaped && byte == b'\\';
+            return;
+        }
+        match byte {
+            b'"' => self.is_in_text = true,
+            b'[' | b'{' => self.levels += 1,
+            b']' | b'}' => self.levels = self.levels.saturating_sub(1),
+            _ => {}
+        }
+    }
+
+    /// Nothing is open.
+    #[must_use]
+    pub fn is_between(&self) -> bool {
+        self.levels == 0 && !self.is_in_text
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,7 +252,9 @@ mod tests {
     #[test]
     fn an_error_names_its_place() {
         assert_eq!(Json::parse("{\n \"a\": x}"), Err(JsonError::Syntax { line: 2, column: 7 }));
-        for text in ["", " ", "{", "[1,]", "{\"a\":1,}", "1 2", "\"\u{1}\"", r#""\ud800""#, r#""\q""#, "tru", "{\"a\" 1}"] {
+        for text in
+            ["", " ", "{", "[1,]", "{\"a\":1,}", "1 2", "\"\u{1}\"", r#""\ud800""#, r#""\q""#, "tru", "{\"a\" 1}"]
+        {
             assert!(matches!(Json::parse(text), Err(JsonError::Syntax { .. })), "{text}");
         }
         assert!(matches!(Json::parse(b"\"\xff\""), Err(JsonError::Syntax { .. })));
@@ -228,9 +269,22 @@ mod tests {
     }
 
     #[test]
+    fn a_value_is_unfinished_within_a_text_a_list_or_an_object() {
+        for open in ["{", "[", "\"", r#""\""#, r#"{"a":"}"#, "[{}", r#"["\\","#] {
+            assert!(Unfinished::is(open.as_bytes()), "{open}");
+        }
+        for over in ["", "1", "{}", r#""\\""#, r#"{"a":"{"}"#, "}", "[]]", "x"] {
+            assert!(!Unfinished::is(over.as_bytes()), "{over}");
+        }
+    }
+
+    #[test]
     fn the_elements_of_a_list_are_slices_of_the_text() {
         let text = r#" {"a":[9],"list": [ {"x":[1, {}]} ,"é\"," ,null,[],-1.50],"b":{"list":[1]}} "#;
-        assert_eq!(elements(text, Some("list")).unwrap().unwrap(), [r#"{"x":[1, {}]}"#, r#""é\",""#, "null", "[]", "-1.50"]);
+        assert_eq!(
+            elements(text, Some("list")).unwrap().unwrap(),
+            [r#"{"x":[1, {}]}"#, r#""é\",""#, "null", "[]", "-1.50"]
+        );
         assert_eq!(elements(text, Some("a")).unwrap().unwrap(), ["9"]);
         assert_eq!(elements(text, Some("b")), Ok(None));
         assert_eq!(elements(text, Some("c")), Ok(None));
