@@ -1,24 +1,18 @@
-//! `foldcast append`: events from a file to the log.
+//! `foldcast append`: events from a file, or as they come on standard input, to the log.
 //!
-//! Owns: that nothing of a bad file is appended, that each order's events go in the file's order, and the progress.
-//! Must not know: how an append wins its version.
-//! Source: README.md, "Commands".
+//! A file is read twice, so that nothing of a file with bad events is appended. What comes through a pipe is appended as it
+//! comes, up to the first bad event. Each order's events go in the order in which they are read.
 
 mod input;
+mod window;
 
 use std::{
-    collections::BTreeMap,
-    fs,
-    future::ready,
-    io::{self, Read},
-    path::Path,
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, anyhow};
-use domain::{Event, OrderId};
-use futures_util::{StreamExt, stream};
-use serde_json::json;
-use store::{Appended, EventLog};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -26,125 +20,131 @@ use crate::{
     failure::Failure,
     progress::{self, print_line},
 };
-use input::Line;
-
-/// Orders that are appended to at once.
-const ORDERS_IN_FLIGHT_MAX: usize = 16;
+use input::{FileError, Line};
+use window::{Counts, Window};
 
 /// Bad events that are named before the rest is only counted.
 const BAD_EVENTS_NAMED_MAX: usize = 20;
 
+/// Lines that are read ahead.
+const LINES_AHEAD_MAX: usize = 100;
+
 pub(crate) async fn run(options: args::Append) -> Result<(), Failure> {
     let args::Append { file, skip_bad, target } = options;
-    let text = read(&file)?;
-    let lines = input::parse(&text).map_err(|error| Failure::failed(anyhow!("{}: {error}", file.display())))?;
-    let (events, bad) = sort(lines);
-    report_bad(&file, &bad);
-    if !bad.is_empty() && !skip_bad {
-        let (bad, good) = (bad.len(), events.len());
-        return Err(Failure::failed(anyhow!(
-            "nothing was appended: {bad} of {} events are bad (--skip-bad appends the others)",
-            bad + good
-        )));
-    }
+    let mut bad = Bad { file: file.clone(), count: 0 };
+    // A pipe can be read once.
+    let is_readable_twice = file != Path::new("-") && !fs::metadata(&file).is_ok_and(|metadata| !metadata.is_file());
+    let good = if is_readable_twice { check(&file, skip_bad)? } else { 0 };
     let store = deployment::open(&target)?;
-    append_all(&store.event_log, events).await
-}
-
-fn read(file: &Path) -> Result<String, Failure> {
-    let read = if file == Path::new("-") {
-        let mut text = String::new();
-        io::stdin().read_to_string(&mut text).map(|_bytes| text)
-    } else {
-        fs::read_to_string(file)
+    let (sender, mut lines) = mpsc::channel(LINES_AHEAD_MAX);
+    let reading = {
+        let file = file.clone();
+        tokio::task::spawn_blocking(move || read(&file, |line| sender.blocking_send(line).is_ok()))
     };
-    let text = read.with_context(|| format!("cannot read {}", file.display()))?;
-    Ok(text)
+    let progress = progress::bar(good, "events");
+    let mut window = Window::new(&store.event_log);
+    let (mut is_over, mut stopped_at, mut failed) = (false, None, None);
+    while !(is_over && window.is_empty()) {
+        tokio::select! {
+            line = lines.recv(), if !is_over && window.has_room() => match line {
+                Some(Line { number, event: Ok(event) }) => window.push(number, event),
+                Some(Line { number, event: Err(reason) }) => {
+                    bad.add(number, &reason);
+                    (is_over, stopped_at) = if skip_bad { (false, None) } else { (true, Some(number)) };
+                }
+                None => is_over = true,
+            },
+            appended = window.next_appended(), if !window.is_empty() => match appended {
+                Ok(printable) => {
+                    progress.inc(1);
+                    for line in printable {
+                        print_line(&progress, &line).context("cannot print")?;
+                    }
+                }
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            },
+        }
+    }
+    // A reader that waits to hand over a line ends; one that waits for input ends with the process.
+    drop(lines);
+    let Counts { appended, was_there } = window.counts();
+    for line in window.into_lines() {
+        print_line(&progress, &line).context("cannot print")?;
+    }
+    progress.finish_and_clear();
+    bad.report_rest();
+    eprintln!("foldcast: {appended} appended, {was_there} already there, {} refused", bad.count);
+    if let Some(error) = failed {
+        return Err(Failure::failed(error));
+    }
+    if let Some(number) = stopped_at {
+        return Err(Failure::failed(anyhow!("nothing behind line {number} was appended (--skip-bad goes on)")));
+    }
+    let read = reading.await.context("the file's reader died")?;
+    read.map_err(|error| unreadable(&file, error))
 }
 
-type BadLine = (usize, String);
+/// Reads a file and appends nothing: how many events are good. Bad ones are an error, unless `skip_bad`.
+fn check(file: &Path, skip_bad: bool) -> Result<usize, Failure> {
+    let (mut good, mut bad) = (0, Bad { file: file.to_owned(), count: 0 });
+    let read = read(file, |Line { number, event }| {
+        match event {
+            Ok(_) => good += 1,
+            Err(_) if skip_bad => {}
+            Err(reason) => bad.add(number, &reason),
+        }
+        true
+    });
+    read.map_err(|error| unreadable(file, error))?;
+    bad.report_rest();
+    if bad.count == 0 {
+        return Ok(good);
+    }
+    let (bad, all) = (bad.count, bad.count + good);
+    Err(Failure::failed(anyhow!("nothing was appended: {bad} of {all} events are bad (--skip-bad appends the others)")))
+}
 
-fn sort(lines: Vec<Line>) -> (Vec<(usize, Event)>, Vec<BadLine>) {
-    let (mut events, mut bad) = (Vec::new(), Vec::new());
-    for Line { number, event } in lines {
-        let storable = event.and_then(|event| match store::event_log::check(&event) {
+/// Reads a file or standard input; an event that DynamoDB cannot hold is bad.
+fn read(file: &Path, mut take: impl FnMut(Line) -> bool) -> Result<(), FileError> {
+    let take = |Line { number, event }: Line| {
+        let event = event.and_then(|event| match store::event_log::check(&event) {
             Ok(()) => Ok(event),
             Err(not_storable) => Err(not_storable.to_string()),
         });
-        match storable {
-            Ok(event) => events.push((number, event)),
-            Err(reason) => bad.push((number, reason)),
-        }
-    }
-    (events, bad)
-}
-
-fn report_bad(file: &Path, bad: &[BadLine]) {
-    for (number, reason) in bad.iter().take(BAD_EVENTS_NAMED_MAX) {
-        eprintln!("foldcast: {} line {number}: {reason}", file.display());
-    }
-    if bad.len() > BAD_EVENTS_NAMED_MAX {
-        eprintln!("foldcast: … and {} more", bad.len() - BAD_EVENTS_NAMED_MAX);
-    }
-}
-
-/// Appends each order's events one after the other, several orders at once, and prints in the file's order.
-async fn append_all(log: &EventLog, events: Vec<(usize, Event)>) -> Result<(), Failure> {
-    let progress = progress::bar(events.len(), "events");
-    let mut orders: BTreeMap<OrderId, Vec<Placed>> = BTreeMap::new();
-    for (place, (line, event)) in events.into_iter().enumerate() {
-        orders.entry(event.order_id().clone()).or_default().push(Placed { place, line, event });
-    }
-    let (sender, mut receiver) = mpsc::unbounded_channel();
-    let append_each = async move {
-        let orders = orders.into_values().map(|events| append_order(log, events, sender.clone()));
-        stream::iter(orders)
-            .buffer_unordered(ORDERS_IN_FLIGHT_MAX)
-            .filter_map(|failed| ready(failed.err()))
-            .next()
-            .await
+        take(Line { number, event })
     };
-    let print_each = async {
-        let (mut waiting, mut next_place) = (BTreeMap::new(), 0);
-        while let Some((place, line)) = receiver.recv().await {
-            progress.inc(1);
-            waiting.insert(place, line);
-            while let Some(line) = waiting.remove(&next_place) {
-                print_line(&progress, &line)?;
-                next_place += 1;
-            }
+    if file == Path::new("-") { input::read(io::stdin().lock(), take) } else { input::read(File::open(file)?, take) }
+}
+
+fn unreadable(file: &Path, error: FileError) -> Failure {
+    match error {
+        FileError::Io(error) => {
+            Failure::failed(anyhow::Error::new(error).context(format!("cannot read {}", file.display())))
         }
-        waiting.values().try_for_each(|line| print_line(&progress, line))
-    };
-    let (failed, printed) = futures_util::join!(append_each, print_each);
-    progress.finish_and_clear();
-    printed.context("cannot print")?;
-    failed.map_or(Ok(()), |error| Err(Failure::failed(error)))
+        error => Failure::failed(anyhow!("{}: {error}", file.display())),
+    }
 }
 
-/// An event and its place among all events and in the file.
-struct Placed {
-    place: usize,
-    line: usize,
-    event: Event,
+/// The bad events of a file, the first of which are named.
+struct Bad {
+    file: PathBuf,
+    count: usize,
 }
 
-async fn append_order(
-    log: &EventLog,
-    events: Vec<Placed>,
-    sender: mpsc::UnboundedSender<(usize, String)>,
-) -> anyhow::Result<()> {
-    let mut head = None;
-    for Placed { place, line, event } in events {
-        let Appended { version, was_there } = log.append(&event, head).await.with_context(|| {
-            format!("line {line} was not appended; append the file again, what is in the log already stays as it is")
-        })?;
-        head = if was_there { head } else { Some(version) };
-        let (order_id, event_ref) = (event.order_id().as_str(), event.event_ref.to_string());
-        let line = json!({"orderId": order_id, "ref": event_ref, "version": version.get()}).to_string();
-        if sender.send((place, line)).is_err() {
-            break;
+impl Bad {
+    fn add(&mut self, number: usize, reason: &str) {
+        self.count += 1;
+        if self.count <= BAD_EVENTS_NAMED_MAX {
+            eprintln!("foldcast: {} line {number}: {reason}", self.file.display());
         }
     }
-    Ok(())
+
+    fn report_rest(&self) {
+        if self.count > BAD_EVENTS_NAMED_MAX {
+            eprintln!("foldcast: … and {} more", self.count - BAD_EVENTS_NAMED_MAX);
+        }
+    }
 }

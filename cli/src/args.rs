@@ -113,6 +113,9 @@ pub(crate) struct Target {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Append {
     /// A JSON array or NDJSON of events {"ref", "ts", "data"}; - is standard input
+    ///
+    /// A file is read twice: with a bad event in it, nothing is appended. What comes on standard input or through a pipe is
+    /// appended as it comes, and the first bad event ends it.
     pub(crate) file: PathBuf,
     /// Append the good events of a file with bad ones
     #[arg(long)]

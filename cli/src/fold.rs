@@ -5,7 +5,7 @@
 //! Source: the log is the truth; the stored projection is only its fold.
 
 use anyhow::{Context as _, anyhow};
-use domain::{OrderId, Projection, Version};
+use domain::{Json, OrderId, Projection, Version};
 use store::EventLog;
 
 use crate::{args, deployment, failure::Failure};
@@ -18,7 +18,7 @@ pub(crate) async fn run(options: args::Fold) -> Result<(), Failure> {
         let head = projection.version();
         return Err(Failure::failed(anyhow!("the log of {order_id} has no version {at}: it ends at {head}")));
     }
-    println!("{}", serde_json::Value::Object(projection.fields().clone()));
+    println!("{}", Json::Object(projection.into_fields()));
     Ok(())
 }
 

@@ -7,7 +7,7 @@ import { Heads } from './heads.js';
 import { iterator } from './iterator.js';
 import { Order, checked } from './order.js';
 import { isHidden, wakers } from './page.js';
-import { INCOMPLETE_MAX, Parts, parse } from './parts.js';
+import { INCOMPLETE_MAX, Parts } from './parts.js';
 import { chunks, send } from './wire.js';
 
 export { FoldcastError };
@@ -41,6 +41,8 @@ const DEFAULTS = {
   headsEveryMs: 180_000,
   /** Characters of incomplete messages that are held. */
   incompleteMax: INCOMPLETE_MAX,
+  /** Reads a message; `JSON.parse` rounds numbers over 2^53, and `parseLossless` of `@foldcast/client/lossless` does not. */
+  parse: /** @type {(text: string) => any} */ (JSON.parse),
 };
 
 /** Time in which an answer comes, or none does: API Gateway waits 29 seconds for a function. */
@@ -235,7 +237,7 @@ export class Foldcast {
   }
 
   async #open() {
-    const { url, token, openWithinMs, renewAfterMs, renewBeforeExpiryMs, incompleteMax } = this.#options;
+    const { url, token, openWithinMs, renewAfterMs, renewBeforeExpiryMs } = this.#options;
     let renewInMs = renewAfterMs;
     const opening = { close() {} };
     this.#opening = opening;
@@ -252,7 +254,7 @@ export class Foldcast {
       if (this.#opening === opening) this.#failed();
       return;
     }
-    const parts = new Parts(incompleteMax);
+    const parts = new Parts(this.#options);
     this.#opening = socket;
     this.#timers.open = setTimeout(() => this.#lose(socket), openWithinMs);
     socket.onopen = () => this.#opened(socket, renewInMs);
@@ -296,7 +298,7 @@ export class Foldcast {
       this.#pingedAt = Infinity;
       this.#listen();
     }
-    const message = parse(data);
+    const message = parts.read(data);
     if (message?.type !== 'part') this.#take(socket, message);
     else {
       const order = this.#orders.get(message.orderId);

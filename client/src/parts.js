@@ -19,10 +19,19 @@ export class Parts {
   /** By id, the one that has not grown for longest first. */
   #messages = new Map();
   #size = 0;
-  #sizeMax;
+  #options;
 
-  constructor(sizeMax = INCOMPLETE_MAX) {
-    this.#sizeMax = sizeMax;
+  /** @param {{incompleteMax: number, parse: (text: string) => any}} options */
+  constructor(options) {
+    this.#options = options;
+  }
+
+  /** The object that a text is as JSON, if it is one. */
+  read(text) {
+    try {
+      const value = this.#options.parse(text);
+      if (!Array.isArray(value) && Object(value) === value) return value;
+    } catch {}
   }
 
   /**
@@ -40,14 +49,14 @@ export class Parts {
     if (!texts.has(part)) message.size += PART_FIELDS + text.length;
     texts.set(part, text);
     if (texts.size === parts) {
-      const whole = parse(Array.from({ length: parts }, (_, index) => texts.get(index + 1)).join(''));
+      const whole = this.read(Array.from({ length: parts }, (_, index) => texts.get(index + 1)).join(''));
       return { whole, lost: whole ? [] : [message] };
     }
     this.#messages.set(id, message);
     this.#size += message.size;
     const lost = [];
     for (const [oldest, dropped] of this.#messages) {
-      if (this.#size <= this.#sizeMax) break;
+      if (this.#size <= this.#options.incompleteMax) break;
       this.#forget(oldest, dropped);
       lost.push(dropped);
     }
@@ -56,15 +65,5 @@ export class Parts {
 
   #forget(id, message) {
     if (this.#messages.delete(id)) this.#size -= message.size;
-  }
-}
-
-/** The object that a text is as JSON, if it is one. */
-export function parse(text) {
-  try {
-    const value = JSON.parse(text);
-    return typeof value === 'object' && !Array.isArray(value) ? value ?? undefined : undefined;
-  } catch {
-    return undefined;
   }
 }

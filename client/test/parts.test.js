@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { Parts, parse } from '../src/parts.js';
+import { INCOMPLETE_MAX, Parts } from '../src/parts.js';
 import { following, pass, settled, update } from './sockets.js';
 
 /** A part of an update of an order; the default is one of two parts. */
@@ -19,8 +19,10 @@ function cut(message, parts, more = {}) {
     ({ type: 'part', id: `${message.orderId}-${message.version}`, part: index + 1, parts, ...names, text: text.slice(index * length, (index + 1) * length) }));
 }
 
+const assembler = (incompleteMax = INCOMPLETE_MAX) => new Parts({ incompleteMax, parse: JSON.parse });
+
 test('parts in any order are one message, and those of another do not disturb', () => {
-  const parts = new Parts();
+  const parts = assembler();
   assert.deepEqual(parts.take(part('a', 2, '1}')), { lost: [] });
   assert.deepEqual(parts.take(part('b', 1, '{"b":')), { lost: [] });
   assert.deepEqual(parts.take(part('a', 2, '1}')), { lost: [] }, 'a part that comes twice');
@@ -29,7 +31,7 @@ test('parts in any order are one message, and those of another do not disturb', 
 });
 
 test('updates to a hundred orders of 400 KB whose parts are interleaved all arrive', () => {
-  const parts = new Parts();
+  const parts = assembler();
   const messages = Array.from({ length: 100 }, (_, index) => cut({ orderId: `o${index}`, version: 7, blob: 'x'.repeat(400_000) }, 4));
   const whole = [];
   for (const number of [0, 1, 2, 3]) {
@@ -43,7 +45,7 @@ test('updates to a hundred orders of 400 KB whose parts are interleaved all arri
 });
 
 test('beyond the bound the message that has not grown for longest is given up and named', () => {
-  const parts = new Parts(3_000);
+  const parts = assembler(3_000);
   const text = 'x'.repeat(200);
   assert.deepEqual(parts.take(part('a', 1, text, { parts: 3 })).lost, []);
   assert.deepEqual(parts.take(part('b', 1, text, { parts: 3 })).lost, []);
@@ -53,20 +55,20 @@ test('beyond the bound the message that has not grown for longest is given up an
 
 test('a part that contradicts itself or the others is a loss', () => {
   for (const wrong of [{ part: 0 }, { part: 3 }, { parts: 1e6 }, { text: 7 }])
-    assert.deepEqual(named(new Parts().take(part('a', 1, '{', wrong)).lost).at(-1), ['a', 7], JSON.stringify(wrong));
+    assert.deepEqual(named(assembler().take(part('a', 1, '{', wrong)).lost).at(-1), ['a', 7], JSON.stringify(wrong));
   for (const other of [{ parts: 3 }, { version: 8 }, { orderId: 'b' }, { part: 1 }, { orderId: undefined, version: undefined }]) {
-    const parts = new Parts();
+    const parts = assembler();
     parts.take(part('a', 1, '{'));
     assert.deepEqual(named(parts.take(part('a', 2, '}', other)).lost)[0], ['a', 7], JSON.stringify(other));
     assert.deepEqual(parts.take(part('a', 2, '}')), { lost: [] }, 'it begins anew');
   }
-  const parts = new Parts();
+  const parts = assembler();
   parts.take(part('a', 1, '{'));
   assert.deepEqual(named(parts.take(part('a', 2, '{')).lost), [['a', 7]], 'it is no JSON');
 });
 
 test('late parts of whole messages take bounded room', () => {
-  const parts = new Parts(50_000);
+  const parts = assembler(50_000);
   for (let version = 1; version <= 100; version += 1) {
     const frames = cut({ orderId: 'o', version, blob: 'x'.repeat(10_000) }, 3);
     assert.equal(frames.filter((frame) => parts.take(frame).whole).length, 1, `${version}`);
@@ -75,7 +77,7 @@ test('late parts of whole messages take bounded room', () => {
 });
 
 test('what is no object is unreadable', () => {
-  for (const text of ['', '7', 'null', '[]', '"x"', '{']) assert.equal(parse(text), undefined, text);
+  for (const text of ['', '7', 'null', '[]', '"x"', '{']) assert.equal(assembler().read(text), undefined, text);
 });
 
 test('an update that is dropped is asked for, and an answer that is dropped is asked for again', async () => {

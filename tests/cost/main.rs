@@ -122,7 +122,7 @@ async fn event_10_000_costs_what_event_2_costs() {
     let store = Store::from_vars(&sdk_config(&var).unwrap(), &var).unwrap();
     let projection = store.projections.get(&OrderId::new("guid_1").unwrap()).await.unwrap();
     assert_eq!(projection.version(), Version::new(EVENTS));
-    assert_eq!(projection.fields()["count"], json!(EVENTS), "the log folds whole");
+    assert_eq!(projection.fields()["count"], domain::Json::from(EVENTS), "the log folds whole");
 }
 
 #[tokio::test]

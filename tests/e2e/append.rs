@@ -1,6 +1,10 @@
-//! Bad files: the line is named, and nothing of them is appended.
+//! Files of events: what is bad is named, nothing of a bad file is appended, and a pipe is appended as it comes.
 
-use std::process::Command;
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    process::{Command, Stdio},
+};
 
 use serde_json::json;
 use tests::stack::{Data, Stack, binary};
@@ -21,8 +25,11 @@ fn nothing_of_a_bad_file_is_appended_unless_it_is_asked_for() {
         large,
         GOOD.replace(r#""7""#, r#""8""#),
     ];
-    let text = lines.join("\n");
-    let refused = stack.run_with_input(&["append", "-"], &text);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("events.ndjson");
+    fs::write(&file, lines.join("\n")).unwrap();
+    let file = file.to_str().unwrap();
+    let refused = stack.run(&["append", file]);
     let said = String::from_utf8(refused.stderr).unwrap();
     let said: Vec<&str> = said.lines().collect();
     let reasons = [
@@ -33,17 +40,64 @@ fn nothing_of_a_bad_file_is_appended_unless_it_is_asked_for() {
         "line 6: a ref must be the decimal digits of a 64-bit number, without sign or leading zeros",
     ];
     for (line, reason) in said.iter().zip(reasons) {
-        assert_eq!(*line, format!("foldcast: - {reason}"));
+        assert_eq!(*line, format!("foldcast: {file} {reason}"));
     }
-    assert!(said[5].starts_with("foldcast: - line 7: it takes 410"), "{}", said[5]);
+    assert!(said[5].starts_with(&format!("foldcast: {file} line 7: it takes 410")), "{}", said[5]);
     assert_eq!(said[6], "foldcast: nothing was appended: 6 of 8 events are bad (--skip-bad appends the others)");
     assert_eq!((refused.status.code(), refused.stdout.as_slice()), (Some(1), &b""[..]));
     assert_eq!(stack.json_lines(&["verify"]), [json!({"orders": 0, "events": 0, "differences": 0})]);
 
-    let appended = stack.run_with_input(&["append", "-", "--skip-bad"], &text);
-    assert!(appended.status.success());
-    assert_eq!(String::from_utf8(appended.stdout).unwrap().lines().count(), 2);
-    assert_eq!(stack.json_lines(&["verify"]), [json!({"orders": 1, "events": 2, "differences": 0})]);
+    for summary in ["2 appended, 0 already there, 6 refused", "0 appended, 2 already there, 6 refused"] {
+        let appended = stack.run(&["append", file, "--skip-bad"]);
+        assert!(appended.status.success());
+        assert_eq!(String::from_utf8(appended.stdout).unwrap().lines().count(), 2);
+        let said = String::from_utf8(appended.stderr).unwrap();
+        assert_eq!(said.lines().last(), Some(format!("foldcast: {summary}").as_str()));
+        assert_eq!(stack.json_lines(&["verify"]), [json!({"orders": 1, "events": 2, "differences": 0})]);
+    }
+}
+
+#[test]
+fn what_comes_through_a_pipe_is_appended_as_it_comes_up_to_the_first_bad_event() {
+    let stack = Stack::start(Data::Ephemeral);
+    let mut append = stack.command(&["append", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut input, mut output) = (append.stdin.take().unwrap(), BufReader::new(append.stdout.take().unwrap()));
+    for version in 1..=3 {
+        writeln!(input, "{}", GOOD.replace(r#""7""#, &format!("\"{version}\""))).unwrap();
+        let mut line = String::new();
+        // The next event is only written once this one is appended.
+        output.read_line(&mut line).unwrap();
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(line, json!({"orderId": "guid_1", "ref": version.to_string(), "version": version}));
+    }
+    drop(input);
+    assert!(append.wait().unwrap().success());
+
+    let lines = [GOOD.replace(r#""7""#, r#""3""#), GOOD.to_owned(), "{}".to_owned(), GOOD.replace(r#""7""#, r#""8""#)];
+    let refused = stack.run_with_input(&["append", "-"], &lines.join("\n"));
+    let said = String::from_utf8(refused.stderr).unwrap();
+    let expected = [
+        "foldcast: - line 3: ref must be a string: the decimal digits of a 64-bit number",
+        "foldcast: 1 appended, 1 already there, 1 refused",
+        "foldcast: nothing behind line 3 was appended (--skip-bad goes on)",
+    ];
+    assert_eq!(said.lines().collect::<Vec<_>>(), expected);
+    assert_eq!((refused.status.code(), refused.stdout.iter().filter(|byte| **byte == b'\n').count()), (Some(1), 2));
+    assert_eq!(stack.json_lines(&["verify"]), [json!({"orders": 1, "events": 4, "differences": 0})]);
+}
+
+#[test]
+fn a_key_that_means_something_to_a_parser_is_appended_and_folded_as_it_is() {
+    let stack = Stack::start(Data::Ephemeral);
+    let odd =
+        r#""n":1.50,"x":{"$serde_json::private::Number":"12"},"$serde_json::private::Number":"9","__proto__":{"a":1},"#;
+    let text = GOOD.replace("\"eventName\"", &format!("{odd}\"eventName\""));
+    let appended = stack.run_with_input(&["append", "-"], &format!("\u{feff}{text}\n"));
+    assert!(appended.status.success(), "{}", String::from_utf8_lossy(&appended.stderr));
+    let folded = String::from_utf8(stack.run(&["fold", "guid_1"]).stdout).unwrap();
+    let expected = r#"{"$serde_json::private::Number":"9","__proto__":{"a":1},"eventName":"A","n":1.5,"orderId":"guid_1","x":{"$serde_json::private::Number":"12"}}"#;
+    assert_eq!(folded.trim_end(), expected);
+    assert_eq!(stack.json_lines(&["verify"]), [json!({"orders": 1, "events": 1, "differences": 0})]);
 }
 
 #[test]

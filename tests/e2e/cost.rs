@@ -35,7 +35,7 @@ async fn the_cost_of_an_event_is_what_is_counted() {
     let var = variables(gateway.counted.url.clone());
     let store = Store::from_vars(&sdk_config(&var).unwrap(), &var).unwrap();
     let data = json!({"eventName": "OrderChanged", "orderId": ORDER, "n": 1});
-    let data = EventData::new(data.as_object().unwrap().clone()).unwrap();
+    let data = EventData::new(domain::Json::from(data).into_object().unwrap()).unwrap();
     let event = Event { event_ref: EventRef::parse("1").unwrap(), ts_us: 0, data };
     store.event_log.append(&event, None).await.unwrap();
     assert_eq!(counts(&gateway.counted.take()), said_counts(&said(0)["append"]), "an append");

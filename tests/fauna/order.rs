@@ -1,5 +1,6 @@
 //! In which order documents come into the log, and what their later versions do.
 
+use domain::Json;
 use fauna_feed::Counts;
 use serde_json::{Value, json};
 use store::fauna_feed::Place;
@@ -161,11 +162,12 @@ async fn values_of_fql_come_back_as_they_were() {
     assert_eq!(fields["at"], json!({"@ts": "2020-11-21T22:50:05.510Z"}));
     assert_eq!(
         (&fields["inf"], &fields["@kind"], fields["big"].as_u64()),
-        (&json!("Infinity"), &json!("x"), Some(9_007_199_254_740_993))
+        (&Json::from("Infinity"), &Json::from("x"), Some(9_007_199_254_740_993))
     );
     let page = json!({"get": {"match": {"index": "order_events_by_order_id"}, "terms": "o"}});
-    let there = rig.fauna.query(&page)["data"].clone();
-    assert_eq!(fauna_feed::conversion::to_wire(&fields), there);
+    let (_, there) = rig.fauna.query_text(&page.to_string());
+    let there = Json::parse(&there).unwrap();
+    assert_eq!(Some(&fauna_feed::conversion::to_wire(&fields)), there.get("data"));
     let (ours, theirs) = rig.folds("o").await;
     assert_eq!(ours, theirs);
 }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use domain::{LoggedEvent, OrderId, Projection, Version};
+use domain::{Json, LoggedEvent, OrderId, Projection, Version};
 use fauna_feed::{Counts, Ended, Failure, Fauna as Client, Feed, FeedError, Names, Refused, Report, Secret, Until};
 use serde_json::{Value, json};
 use store::{EventLog, FaunaFeed, TableName, aws, aws::sdk_config, fauna_feed::Progress};
@@ -173,11 +173,11 @@ impl Rig {
         let all = json!({"documents": {"collection": "order_stream"}});
         let page = json!({"paginate": all, "size": 100_000});
         let map = json!({"map": {"lambda": "r", "expr": {"get": {"var": "r"}}}, "collection": page});
-        let mut expected: BTreeMap<String, BTreeMap<String, Value>> = BTreeMap::new();
+        let mut expected: BTreeMap<String, BTreeMap<String, Json>> = BTreeMap::new();
         for document in self.fauna.query(&map)["data"].as_array().unwrap() {
             let Some(order_id) = document["data"]["orderId"].as_str() else { continue };
             let id = document["ref"]["@ref"]["id"].as_str().unwrap().to_owned();
-            expected.entry(order_id.to_owned()).or_default().insert(id, document["data"].clone());
+            expected.entry(order_id.to_owned()).or_default().insert(id, Json::from(document["data"].clone()));
         }
         let orders: BTreeSet<String> =
             self.log.order_ids().await.unwrap().order_ids.iter().map(ToString::to_string).collect();
@@ -187,19 +187,19 @@ impl Rig {
             assert_eq!(logged.len(), documents.len(), "{order_id}");
             let logged = logged
                 .into_iter()
-                .map(|logged| (logged.event.event_ref.to_string(), Value::Object(logged.event.data.fields().clone())));
+                .map(|logged| (logged.event.event_ref.to_string(), Json::Object(logged.event.data.into_fields())));
             assert_eq!(logged.collect::<BTreeMap<_, _>>(), documents, "{order_id}");
         }
     }
 
     /// The fold of an order's log, and FaunaDB's own.
-    pub(crate) async fn folds(&self, order_id: &str) -> (Value, Value) {
+    pub(crate) async fn folds(&self, order_id: &str) -> (Json, Json) {
         let mut projection = Projection::default();
         for logged in self.logged(order_id).await {
             assert!(projection.evolve(&logged));
         }
         let theirs = self.client().fold("order_events_by_order_id", &order(order_id)).await.unwrap();
-        (Value::Object(projection.fields().clone()), Value::Object(theirs))
+        (Json::Object(projection.into_fields()), Json::Object(theirs))
     }
 }
 

@@ -148,7 +148,7 @@ impl World {
         let event = Event {
             event_ref: EventRef::parse(&event_ref).unwrap(),
             ts_us: 0,
-            data: EventData::new(data.clone()).unwrap(),
+            data: EventData::new(domain::Json::from(Value::Object(data.clone())).into_object().unwrap()).unwrap(),
         };
         let version = self.acknowledged(&event).await;
         let append = Append { order_id: order_id.to_owned(), version, event_ref, data, at: now() };

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Event, LoggedEvent, OrderId, Principal, Projection, Redaction, Version};
-use serde_json::Value;
+use domain::{Event, Json, LoggedEvent, OrderId, Principal, Projection, Redaction, Version};
 
 use crate::{
     browser::{Seen, View},
@@ -64,7 +63,7 @@ struct Log {
     /// The projection as of each version, from 0 on.
     projections: Vec<Projection>,
     /// What of it is shown.
-    shown: Vec<Value>,
+    shown: Vec<Json>,
 }
 
 impl Log {
@@ -77,7 +76,7 @@ impl Log {
             projections.push(projection);
         }
         let shown = projections.iter().map(|projection| redaction.apply(projection.fields()).fields().clone());
-        Self { shown: shown.map(Value::Object).collect(), events, projections }
+        Self { shown: shown.map(Json::Object).collect(), events, projections }
     }
 
     fn head(&self) -> u64 {

@@ -226,7 +226,7 @@ impl InProcess {
     /// Appends an event with this version, which is its ref too.
     pub async fn append_data(&self, order_id: &str, version: u64, data: &Value) {
         assert_eq!(data["orderId"], order_id);
-        let data = EventData::new(data.as_object().unwrap().clone()).unwrap();
+        let data = EventData::new(domain::Json::from(data.clone()).into_object().unwrap()).unwrap();
         let event = Event { event_ref: EventRef::parse(&version.to_string()).unwrap(), ts_us: 0, data };
         self.store.event_log.append(&event, None).await.unwrap();
     }

@@ -7,7 +7,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use domain::{Event, EventData, EventRef};
+use domain::{Event, EventData, EventRef, Json};
 use serde_json::{Value, json};
 use store::Store;
 
@@ -22,9 +22,9 @@ const PACE: Duration = Duration::from_millis(900);
 /// Begins to play; the answer names the order.
 pub(super) fn play(store: &Store) -> anyhow::Result<Value> {
     let order_id = format!("sample_{:06x}", fastrand::u32(..0x0100_0000));
-    let example: Vec<Value> = serde_json::from_str(EXAMPLE).context("the example")?;
-    let of_order =
-        example.iter().filter(|event| event.pointer("/data/orderId").is_some_and(|order_id| order_id == ORDER_ID));
+    let example = Json::parse(EXAMPLE).context("the example")?;
+    let example = example.as_array().into_iter().flatten();
+    let of_order = example.filter(|event| event.at(["data", "orderId"]).and_then(Json::as_str) == Some(ORDER_ID));
     let events = of_order.enumerate().map(|(index, event)| sample(index, event, &order_id));
     let events = events.collect::<anyhow::Result<Vec<_>>>()?;
     let log = store.event_log.clone();
@@ -40,9 +40,9 @@ pub(super) fn play(store: &Store) -> anyhow::Result<Value> {
     Ok(json!({"orderId": order_id}))
 }
 
-fn sample(index: usize, event: &Value, order_id: &str) -> anyhow::Result<Event> {
-    let mut data = event.get("data").and_then(Value::as_object).context("the example's data")?.clone();
-    data.insert("orderId".to_owned(), json!(order_id));
+fn sample(index: usize, event: &Json, order_id: &str) -> anyhow::Result<Event> {
+    let mut data = event.get("data").and_then(Json::as_object).context("the example's data")?.clone();
+    data.insert("orderId".to_owned(), Json::from(order_id));
     let now_us = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
     let ts_us = i64::try_from(now_us)? + i64::try_from(index)?;
     Ok(Event { event_ref: EventRef::parse(&ts_us.to_string())?, ts_us, data: EventData::new(data)? })

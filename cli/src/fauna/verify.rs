@@ -7,9 +7,9 @@
 use std::collections::BTreeSet;
 
 use anyhow::Context as _;
-use domain::{Fields, OrderId, Redaction};
+use domain::{Fields, Json, OrderId, Redaction};
 use fauna_feed::conversion::is_same;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Source;
 use crate::{
@@ -37,7 +37,7 @@ pub(super) async fn run(order_id: &OrderId, index: &str, source: &Source, target
 }
 
 /// A line for each field that differs, with both values unless it is redacted; nothing redacted is in a value either.
-fn differences(theirs: &Fields, ours: &Fields, redaction: &Redaction) -> Vec<Value> {
+fn differences(theirs: &Fields, ours: &Fields, redaction: &Redaction) -> Vec<Json> {
     let (shown_theirs, shown_ours) = (redaction.apply(theirs), redaction.apply(ours));
     let names: BTreeSet<&String> = theirs.keys().chain(ours.keys()).collect();
     let differs = |name: &&&String| match (theirs.get(**name), ours.get(**name)) {
@@ -47,9 +47,11 @@ fn differences(theirs: &Fields, ours: &Fields, redaction: &Redaction) -> Vec<Val
     let line = |name: &String| {
         let (fauna, foldcast) = (shown_theirs.fields().get(name), shown_ours.fields().get(name));
         if fauna.is_none() && foldcast.is_none() {
-            return json!({"field": name, "redacted": true});
+            return json!({"field": name, "redacted": true}).into();
         }
-        json!({"field": name, "fauna": fauna, "foldcast": foldcast})
+        let value = |shown: Option<&Json>| shown.cloned().unwrap_or_default();
+        let values = [("field", Json::from(name.as_str())), ("fauna", value(fauna)), ("foldcast", value(foldcast))];
+        values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     };
     names.iter().filter(differs).map(|name| line(name)).collect()
 }
@@ -60,7 +62,7 @@ mod tests {
 
     #[test]
     fn a_redacted_field_is_named_and_not_shown() {
-        let fields = |value: Value| value.as_object().unwrap().clone();
+        let fields = |value: serde_json::Value| Json::from(value).into_object().unwrap();
         let theirs = fields(json!({"a": 1, "same": 1.0, "stripeToken": "s1", "card": {"stripeToken": "s2", "n": 1}}));
         let ours = fields(json!({"same": 1, "stripeToken": "s3", "card": {"stripeToken": "s4", "n": 1}, "b": null}));
         let lines = differences(&theirs, &ours, &Redaction::from_list("stripeToken"));

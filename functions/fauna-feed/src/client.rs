@@ -9,9 +9,11 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use domain::limits::{FAUNA_AHEAD_MAX, FAUNA_ANSWER_BYTES_MAX, FAUNA_IDLE_MAX};
+use domain::{
+    Json,
+    limits::{FAUNA_AHEAD_MAX, FAUNA_ANSWER_BYTES_MAX, FAUNA_IDLE_MAX},
+};
 use reqwest::{Client, Response, Url, header::HeaderMap, redirect::Policy};
-use serde_json::Value;
 
 use crate::{Secret, error::FaunaError};
 
@@ -46,7 +48,7 @@ pub struct Fauna {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
     /// The result.
-    pub resource: Value,
+    pub resource: Json,
     /// The snapshot of the read, or the commit, in microseconds since 1970.
     pub transaction_us: i64,
     /// It was held up by a limit.
@@ -105,7 +107,7 @@ impl Fauna {
     ///
     /// # Errors
     /// [`FaunaError`] if there is no answer that can be read.
-    pub async fn query(&self, query: &Value, time_out: Duration) -> Result<Answer, FaunaError> {
+    pub async fn query(&self, query: &Json, time_out: Duration) -> Result<Answer, FaunaError> {
         let request = self
             .client
             .post(self.url.clone())
@@ -124,8 +126,8 @@ impl Fauna {
         if !status.is_success() {
             return Err(FaunaError::read(status.as_u16(), &body));
         }
-        let answer: Value = serde_json::from_slice(&body).map_err(|_not_json| FaunaError::Unreadable)?;
-        let Value::Object(mut answer) = answer else { return Err(FaunaError::Unreadable) };
+        let answer = Json::parse(&body).map_err(|_not_json| FaunaError::Unreadable)?;
+        let Json::Object(mut answer) = answer else { return Err(FaunaError::Unreadable) };
         let resource = answer.remove("resource").ok_or(FaunaError::Unreadable)?;
         if transaction_us <= 0 {
             return Err(FaunaError::Unreadable);

@@ -4,8 +4,7 @@
 //! Must not know: documents, events, HTTP.
 //! Source: FaunaDB `Renderable.scala`, `Parser.scala`; DynamoDB's range of numbers.
 
-use domain::Fields;
-use serde_json::{Map, Number, Value};
+use domain::{Fields, Json, json::Number};
 
 /// What an object is wrapped in that has a name which begins with `@`.
 const OBJECT_TAG: &str = "@obj";
@@ -28,11 +27,11 @@ pub struct NotFql;
 ///
 /// # Errors
 /// [`NotFql`] for what no FaunaDB sends; `None` stands for what is no object.
-pub fn from_wire(data: Value) -> Result<Option<Fields>, NotFql> {
-    let Value::Object(fields) = data else { return Ok(None) };
+pub fn from_wire(data: Json) -> Result<Option<Fields>, NotFql> {
+    let Json::Object(fields) = data else { return Ok(None) };
     match only(&fields) {
         // The top is always an object: it needs no wrapping to be told from a tagged value.
-        Some((OBJECT_TAG, Value::Object(inner))) => from_fields(inner.clone()).map(Some),
+        Some((OBJECT_TAG, Json::Object(inner))) => from_fields(inner.clone()).map(Some),
         Some((tag, _)) if TAGS.contains(&tag) || tag == DOUBLE_TAG => Ok(None),
         Some(_) | None if has_tag(&fields) => Err(NotFql),
         Some(_) | None => from_fields(fields).map(Some),
@@ -41,42 +40,24 @@ pub fn from_wire(data: Value) -> Result<Option<Fields>, NotFql> {
 
 /// The same back: what FaunaDB's wire would have.
 #[must_use]
-pub fn to_wire(fields: &Fields) -> Value {
+pub fn to_wire(fields: &Fields) -> Json {
     let fields: Fields = fields.iter().map(|(name, value)| (name.clone(), to_value(value))).collect();
-    if has_tag(&fields) { tagged(OBJECT_TAG, Value::Object(fields)) } else { Value::Object(fields) }
+    if has_tag(&fields) { tagged(OBJECT_TAG, Json::Object(fields)) } else { Json::Object(fields) }
 }
 
 /// Whether two values are the same, numbers by their value: DynamoDB gives `1.0` back as `1`.
 #[must_use]
-pub fn is_same(one: &Value, other: &Value) -> bool {
+pub fn is_same(one: &Json, other: &Json) -> bool {
     match (one, other) {
-        (Value::Number(one), Value::Number(other)) => decimal(one) == decimal(other),
-        (Value::Array(one), Value::Array(other)) => {
+        (Json::Number(one), Json::Number(other)) => one.decimal() == other.decimal(),
+        (Json::Array(one), Json::Array(other)) => {
             one.len() == other.len() && one.iter().zip(other).all(|(one, other)| is_same(one, other))
         }
-        (Value::Object(one), Value::Object(other)) => {
-            let is_in_other = |(name, value): (&String, &Value)| other.get(name).is_some_and(|own| is_same(value, own));
+        (Json::Object(one), Json::Object(other)) => {
+            let is_in_other = |(name, value): (&String, &Json)| other.get(name).is_some_and(|own| is_same(value, own));
             one.len() == other.len() && one.iter().all(is_in_other)
         }
         _ => one == other,
-    }
-}
-
-/// A number's sign, digits and exponent, the same for each way to write it.
-fn decimal(number: &Number) -> (bool, String, i64) {
-    let text = number.to_string();
-    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((&text, "0"));
-    let (whole, fraction) = mantissa.trim_start_matches('-').split_once('.').unwrap_or((mantissa, ""));
-    let digits = format!("{}{fraction}", whole.trim_start_matches('-'));
-    let significant = digits.trim_end_matches('0');
-    let dropped = digits.len().saturating_sub(significant.len());
-    let places = i64::try_from(fraction.len()).unwrap_or(i64::MAX);
-    let exponent = exponent.parse::<i64>().unwrap_or_default() - places + i64::try_from(dropped).unwrap_or(i64::MAX);
-    let significant = significant.trim_start_matches('0');
-    if significant.is_empty() {
-        (false, String::new(), 0)
-    } else {
-        (text.starts_with('-'), significant.to_owned(), exponent)
     }
 }
 
@@ -84,49 +65,52 @@ fn from_fields(fields: Fields) -> Result<Fields, NotFql> {
     fields.into_iter().map(|(name, value)| Ok((name, from_value(value)?))).collect()
 }
 
-fn from_value(value: Value) -> Result<Value, NotFql> {
+fn from_value(value: Json) -> Result<Json, NotFql> {
     match value {
-        Value::Number(number) => Ok(from_number(number)),
-        Value::Array(values) => values.into_iter().map(from_value).collect::<Result<_, _>>().map(Value::Array),
-        Value::Object(fields) => from_object(fields),
-        Value::Null | Value::Bool(_) | Value::String(_) => Ok(value),
+        Json::Number(number) => Ok(from_number(number)),
+        Json::Array(values) => values.into_iter().map(from_value).collect::<Result<_, _>>().map(Json::Array),
+        Json::Object(fields) => from_object(fields),
+        Json::Null | Json::Bool(_) | Json::String(_) => Ok(value),
     }
 }
 
 /// An object within: a tagged value and a wrapped object stay as they are, so that nothing is taken for something else.
-fn from_object(fields: Fields) -> Result<Value, NotFql> {
+fn from_object(fields: Fields) -> Result<Json, NotFql> {
     match only(&fields) {
-        Some((OBJECT_TAG, Value::Object(inner))) => Ok(tagged(OBJECT_TAG, Value::Object(from_fields(inner.clone())?))),
-        Some((tag, _)) if TAGS.contains(&tag) => Ok(Value::Object(fields)),
+        Some((OBJECT_TAG, Json::Object(inner))) => Ok(tagged(OBJECT_TAG, Json::Object(from_fields(inner.clone())?))),
+        Some((tag, _)) if TAGS.contains(&tag) => Ok(Json::Object(fields)),
         Some(_) | None if has_tag(&fields) => Err(NotFql),
-        Some(_) | None => from_fields(fields).map(Value::Object),
+        Some(_) | None => from_fields(fields).map(Json::Object),
     }
 }
 
-fn to_value(value: &Value) -> Value {
+fn to_value(value: &Json) -> Json {
     match value {
-        Value::Array(values) => Value::Array(values.iter().map(to_value).collect()),
-        Value::Object(fields) => match only(fields) {
-            Some((DOUBLE_TAG, Value::String(digits))) => {
-                digits.parse::<Number>().map_or_else(|_no_number| Value::Object(fields.clone()), Value::Number)
+        Json::Array(values) => Json::Array(values.iter().map(to_value).collect()),
+        Json::Object(fields) => match only(fields) {
+            Some((DOUBLE_TAG, Json::String(digits))) => {
+                Number::parse(digits).map_or_else(|| Json::Object(fields.clone()), Json::Number)
             }
-            Some((tag, _)) if TAGS.contains(&tag) => Value::Object(fields.clone()),
+            Some((tag, _)) if TAGS.contains(&tag) => Json::Object(fields.clone()),
             Some(_) | None => {
-                Value::Object(fields.iter().map(|(name, value)| (name.clone(), to_value(value))).collect())
+                Json::Object(fields.iter().map(|(name, value)| (name.clone(), to_value(value))).collect())
             }
         },
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => value.clone(),
     }
 }
 
 /// A number stays as it is written: a long has no point and no exponent, a double has. One that DynamoDB cannot hold, or
 /// would not give back (a zero below zero), is written as a text.
-fn from_number(number: Number) -> Value {
+fn from_number(number: Number) -> Json {
     let text = number.to_string();
     let is_double = text.contains(['.', 'e', 'E']);
-    let Some(double) = number.as_f64().filter(|_| is_double) else { return Value::Number(number) };
+    let double = number.to_f64();
+    if !is_double || !double.is_finite() {
+        return Json::Number(number);
+    }
     let is_storable = if double == 0.0 { double.is_sign_positive() } else { is_in_range(double) };
-    if is_storable { Value::Number(number) } else { tagged(DOUBLE_TAG, Value::String(text)) }
+    if is_storable { Json::Number(number) } else { tagged(DOUBLE_TAG, Json::String(text)) }
 }
 
 /// Whether DynamoDB has a number for a double that is not zero.
@@ -136,12 +120,12 @@ fn is_in_range(double: f64) -> bool {
     exponent.is_some_and(|exponent| EXPONENTS.contains(&exponent))
 }
 
-fn tagged(tag: &str, value: Value) -> Value {
-    Value::Object(Map::from_iter([(tag.to_owned(), value)]))
+fn tagged(tag: &str, value: Json) -> Json {
+    Json::Object(Fields::from([(tag.to_owned(), value)]))
 }
 
 /// The one field of an object that has one.
-fn only(fields: &Fields) -> Option<(&str, &Value)> {
+fn only(fields: &Fields) -> Option<(&str, &Json)> {
     let mut each = fields.iter();
     let (name, value) = each.next()?;
     each.next().is_none().then_some((name.as_str(), value))
@@ -159,12 +143,12 @@ mod tests {
 
     use super::*;
 
-    fn fields(value: Value) -> Fields {
-        from_wire(value).unwrap().unwrap()
+    fn fields(value: impl Into<Json>) -> Fields {
+        from_wire(value.into()).unwrap().unwrap()
     }
 
-    fn read(text: &str) -> Value {
-        serde_json::from_str(text).unwrap()
+    fn read(text: &str) -> Json {
+        Json::parse(text).unwrap()
     }
 
     #[test]
@@ -175,17 +159,17 @@ mod tests {
             "who":{"@ref":{"id":"7","collection":{"@ref":{"id":"users","collection":{"@ref":{"id":"collections"}}}}}},
             "how":{"@query":{"lambda":"x","expr":{"var":"x"}}},"odd":{"@obj":{"@ts":"no time","n":1.0}},"inf":"Infinity"}"#,
         );
-        assert_eq!(Value::Object(fields(wire.clone())), wire, "what is tagged reads as FaunaDB wrote it");
+        assert_eq!(Json::Object(fields(wire.clone())), wire, "what is tagged reads as FaunaDB wrote it");
         assert_eq!(to_wire(&fields(wire.clone())), wire);
         let escaped = json!({"@obj": {"orderId": "o", "@kind": "x"}});
-        assert_eq!(Value::Object(fields(escaped.clone())), json!({"orderId": "o", "@kind": "x"}));
+        assert_eq!(Json::Object(fields(escaped.clone())), json!({"orderId": "o", "@kind": "x"}));
         assert_eq!(to_wire(&fields(escaped.clone())), escaped);
     }
 
     #[test]
     fn longs_and_doubles_keep_their_digits_and_their_type() {
         let wire = read(r#"{"a":1,"b":1.0,"c":9007199254740993,"d":1.0E10,"e":9223372036854775807,"f":1.5e-130}"#);
-        let kept = Value::Object(fields(wire.clone())).to_string();
+        let kept = Json::Object(fields(wire.clone())).to_string();
         assert!(kept.contains("\"c\":9007199254740993") && kept.contains("\"e\":9223372036854775807"), "{kept}");
         assert!(kept.contains("\"a\":1,") && kept.contains("\"b\":1.0,"), "{kept}");
         assert_eq!(to_wire(&fields(wire.clone())).to_string(), wire.to_string());
@@ -196,7 +180,7 @@ mod tests {
         for digits in ["1.7976931348623157E308", "4.9E-324", "-1.0E126", "-0.0"] {
             let wire = read(&format!(r#"{{"n":[{digits}]}}"#));
             let kept = fields(wire.clone());
-            assert_eq!(kept["n"][0], json!({"@double": wire["n"][0].to_string()}));
+            assert_eq!(kept["n"], json!([{"@double": digits}]));
             assert_eq!(to_wire(&kept).to_string(), wire.to_string());
         }
     }
@@ -204,10 +188,10 @@ mod tests {
     #[test]
     fn what_is_no_fql_is_refused_and_what_is_no_object_is_none() {
         for wire in [json!({"a": {"@ts": "x", "b": 1}}), json!({"a": [{"@new": 1}]}), json!({"@a": 1, "b": 2})] {
-            assert_eq!(from_wire(wire.clone()), Err(NotFql), "{wire}");
+            assert_eq!(from_wire(Json::from(wire.clone())), Err(NotFql), "{wire}");
         }
         for wire in [json!("text"), json!(null), json!([]), json!({"@ts": "x"})] {
-            assert_eq!(from_wire(wire.clone()), Ok(None), "{wire}");
+            assert_eq!(from_wire(Json::from(wire.clone())), Ok(None), "{wire}");
         }
     }
 
@@ -237,25 +221,23 @@ mod tests {
     }
 
     /// A value as FaunaDB's wire has it.
-    fn wire() -> impl Strategy<Value = Value> {
+    fn wire() -> impl Strategy<Value = Json> {
         let name = "@?[a-z]{0,3}";
         let leaf = prop_oneof![
-            any::<bool>().prop_map(Value::from),
-            any::<i64>().prop_map(Value::from),
+            any::<bool>().prop_map(Json::from),
+            any::<i64>().prop_map(Json::from),
             any::<f64>().prop_filter("FaunaDB writes a text", |number| number.is_finite()).prop_map(|number| {
                 let text = format!("{number:e}");
                 let text = if text.contains('.') { text } else { text.replace('e', ".0e") };
                 read(&text)
             }),
-            "\\PC{0,6}".prop_map(Value::from),
-            prop::sample::select(TAGS.to_vec()).prop_map(|tag| tagged(tag, json!("x"))),
+            "\\PC{0,6}".prop_map(Json::from),
+            prop::sample::select(TAGS.to_vec()).prop_map(|tag| tagged(tag, Json::from("x"))),
         ];
         leaf.prop_recursive(4, 24, 4, move |inner| {
-            let object = prop::collection::btree_map(name, inner.clone(), 0..4).prop_map(|map| {
-                let fields: Fields = map.into_iter().collect();
-                if has_tag(&fields) { tagged(OBJECT_TAG, Value::Object(fields)) } else { Value::Object(fields) }
-            });
-            prop_oneof![prop::collection::vec(inner, 0..4).prop_map(Value::Array), object]
+            let object = prop::collection::btree_map(name, inner.clone(), 0..4)
+                .prop_map(|map| if has_tag(&map) { tagged(OBJECT_TAG, Json::Object(map)) } else { Json::Object(map) });
+            prop_oneof![prop::collection::vec(inner, 0..4).prop_map(Json::Array), object]
         })
     }
 
@@ -263,7 +245,7 @@ mod tests {
         #[test]
         fn what_comes_back_is_what_was_sent(values in prop::collection::vec(wire(), 1..5)) {
             let data: Fields = values.into_iter().enumerate().map(|(at, value)| (format!("f{at}"), value)).collect();
-            let sent = Value::Object(data);
+            let sent = Json::Object(data);
             prop_assert_eq!(to_wire(&fields(sent.clone())).to_string(), sent.to_string());
         }
 
@@ -272,7 +254,10 @@ mod tests {
             prop_assume!(number.is_finite());
             let text = format!("{number:e}");
             let text = if text.contains('.') { text } else { text.replace('e', ".0e") };
-            let sent = json!({"eventName": "A", "orderId": "o", "n": read(&text), "l": long});
+            let sent = json!({"eventName": "A", "orderId": "o", "l": long});
+            let mut sent = Json::from(sent).into_object().unwrap();
+            sent.insert("n".to_owned(), read(&text));
+            let sent = Json::Object(sent);
             let data = EventData::new(fields(sent.clone())).unwrap();
             let event = Event { event_ref: EventRef::parse("7").unwrap(), ts_us: 1, data };
             let logged = LoggedEvent { version: Version::FIRST, event, origin: Origin::default() };

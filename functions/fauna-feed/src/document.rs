@@ -4,8 +4,7 @@
 //! Must not know: HTTP, tables.
 //! Source: FaunaDB's answers; what an event is says `domain::EventData`.
 
-use domain::{Event, EventData, EventRef};
-use serde_json::Value;
+use domain::{Event, EventData, EventRef, Json};
 
 use crate::{conversion, error::FaunaError};
 
@@ -17,7 +16,7 @@ pub(crate) struct Document {
     /// The commit of this version, in microseconds since 1970.
     pub(crate) ts_us: i64,
     /// As the wire has it; absent if the document has none.
-    data: Option<Value>,
+    data: Option<Json>,
 }
 
 /// A page of documents.
@@ -34,43 +33,43 @@ pub(crate) struct Removals {
     /// The ids of what left.
     pub(crate) removed: Vec<i64>,
     /// Where the next page begins; `None` for the last one.
-    pub(crate) after: Option<Value>,
+    pub(crate) after: Option<Json>,
     /// The time of the page's last change.
     pub(crate) last_us: Option<i64>,
 }
 
 impl Page {
-    pub(crate) fn read(resource: Value) -> Result<Self, FaunaError> {
-        let Value::Object(mut page) = resource else { return Err(FaunaError::Unreadable) };
-        let Some(Value::Array(documents)) = page.remove("data") else { return Err(FaunaError::Unreadable) };
+    pub(crate) fn read(resource: Json) -> Result<Self, FaunaError> {
+        let Json::Object(mut page) = resource else { return Err(FaunaError::Unreadable) };
+        let Some(Json::Array(documents)) = page.remove("data") else { return Err(FaunaError::Unreadable) };
         let documents = documents.into_iter().map(Document::read).collect::<Option<_>>();
         Ok(Self { documents: documents.ok_or(FaunaError::Unreadable)?, has_more: page.contains_key("after") })
     }
 }
 
 impl Removals {
-    pub(crate) fn read(resource: Value) -> Result<Self, FaunaError> {
-        let Value::Object(mut page) = resource else { return Err(FaunaError::Unreadable) };
-        let changes = page.get("data").and_then(Value::as_array).ok_or(FaunaError::Unreadable)?;
+    pub(crate) fn read(resource: Json) -> Result<Self, FaunaError> {
+        let Json::Object(mut page) = resource else { return Err(FaunaError::Unreadable) };
+        let changes = page.get("data").and_then(Json::as_array).ok_or(FaunaError::Unreadable)?;
         let mut removed = Vec::new();
         for change in changes {
-            if change.get("action").and_then(Value::as_str) == Some("remove") {
+            if change.get("action").and_then(Json::as_str) == Some("remove") {
                 removed.push(change.get("document").and_then(id).ok_or(FaunaError::Unreadable)?);
             }
         }
-        let last_us = changes.last().and_then(|change| change.get("ts")).and_then(Value::as_i64);
+        let last_us = changes.last().and_then(|change| change.get("ts")).and_then(Json::as_i64);
         Ok(Self { removed, last_us, after: page.remove("after") })
     }
 }
 
 /// The id of a document's ref.
-fn id(reference: &Value) -> Option<i64> {
+fn id(reference: &Json) -> Option<i64> {
     reference.get("@ref")?.get("id")?.as_str()?.parse().ok()
 }
 
 impl Document {
-    fn read(document: Value) -> Option<Self> {
-        let Value::Object(mut document) = document else { return None };
+    fn read(document: Json) -> Option<Self> {
+        let Json::Object(mut document) = document else { return None };
         let id = id(document.get("ref")?)?;
         Some(Self { id, ts_us: document.get("ts")?.as_i64()?, data: document.remove("data") })
     }
@@ -89,11 +88,15 @@ impl Document {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
-    fn document(id: &str, data: Value) -> Value {
+    fn document(id: &str, data: Value) -> Json {
+        Json::from(document_value(id, data))
+    }
+
+    fn document_value(id: &str, data: Value) -> Value {
         let collection = json!({"@ref": {"id": "order_stream", "collection": {"@ref": {"id": "collections"}}}});
         let mut document = json!({"ref": {"@ref": {"id": id, "collection": collection}}, "ts": 5});
         if !data.is_null() {
@@ -111,7 +114,7 @@ mod tests {
         let good = json!({"eventName": "A", "orderId": "o", "at": {"@ts": "2020-11-21T22:50:05.510Z"}});
         let event = Document::read(document("282842364888744451", good.clone())).unwrap().event().unwrap();
         assert_eq!((event.event_ref.to_string().as_str(), event.ts_us), ("282842364888744451", 5));
-        assert_eq!(Value::Object(event.data.fields().clone()), good);
+        assert_eq!(Json::Object(event.data.into_fields()), good);
         assert_eq!(reason("1", Value::Null), "the document has no data");
         assert_eq!(reason("1", json!({"eventName": "A", "secret": 1})), "data.orderId must be a string");
         assert_eq!(reason("1", json!({"eventName": "A", "orderId": ["a", "b"]})), "data.orderId must be a string");
@@ -124,12 +127,12 @@ mod tests {
 
     #[test]
     fn a_page_that_is_none_cannot_be_read() {
-        let page = Page::read(json!({"data": [document("1", json!({}))], "after": []})).unwrap();
+        let page = Page::read(json!({"data": [document_value("1", json!({}))], "after": []}).into()).unwrap();
         assert!(page.has_more && page.documents.len() == 1);
         let bad = [json!([]), json!({}), json!({"data": [7]}), json!({"data": [{"ref": {}, "ts": 1}]})];
         for resource in bad {
-            assert!(Page::read(resource.clone()).is_err(), "{resource}");
+            assert!(Page::read(resource.clone().into()).is_err(), "{resource}");
         }
-        assert!(Removals::read(json!({"data": [{"action": "remove", "ts": 1}]})).is_err());
+        assert!(Removals::read(json!({"data": [{"action": "remove", "ts": 1}]}).into()).is_err());
     }
 }

@@ -4,7 +4,7 @@
 //! Must not know: HTTP's client, what was asked. No description of the server goes on: it may repeat what was sent.
 //! Source: FaunaDB `APIResponse.scala`, `ast/Error.scala`; `docs/fauna.md`, "What can go wrong".
 
-use serde_json::Value;
+use domain::Json;
 
 /// A call that FaunaDB did not serve.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -99,8 +99,8 @@ impl FaunaError {
     /// The error of an answer whose status is none of success.
     #[must_use]
     pub fn read(status: u16, body: &[u8]) -> Self {
-        let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        let first = body.get("errors").and_then(|errors| errors.get(0));
+        let body = Json::parse(body).unwrap_or_default();
+        let first = body.get("errors").and_then(|errors| errors.as_array()?.first());
         let text = |name: &str| first.and_then(|error| error.get(name)?.as_str()).unwrap_or_default();
         let (code, description) = (text("code"), text("description"));
         match status {

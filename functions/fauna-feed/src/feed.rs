@@ -6,9 +6,11 @@
 
 use std::time::Duration;
 
-use domain::limits::{FAUNA_LEASE, FAUNA_PART_DOCUMENTS_MAX, FAUNA_POLL_PAUSE};
+use domain::{
+    Json,
+    limits::{FAUNA_LEASE, FAUNA_PART_DOCUMENTS_MAX, FAUNA_POLL_PAUSE},
+};
 use queues::{Failure, FailureQueue, QueueError};
-use serde_json::Value;
 use store::{
     EventLog, FaunaFeed,
     event_log::{AppendError, ReadError},
@@ -262,21 +264,21 @@ impl Run<'_> {
         };
         let opened = loop {
             let opened = self.ask(|_| query::opening(names, last)).await?.resource;
-            if opened.pointer("/index/active") == Some(&Value::Bool(true)) {
+            if opened.at(["index", "active"]).and_then(Json::as_bool) == Some(true) {
                 break opened;
             }
             self.failed(FaunaError::Building).await?;
         };
-        let collection_us = opened.pointer("/collection/ts").and_then(Value::as_i64).ok_or(FaunaError::Unreadable)?;
+        let collection_us = opened.at(["collection", "ts"]).and_then(Json::as_i64).ok_or(FaunaError::Unreadable)?;
         if !is_new && collection_us != self.progress.collection_us {
             tracing::error!("changed: the collection was made anew, or its settings were changed; the feed goes on");
         }
         self.progress.collection_us = collection_us;
-        if opened.get("last") == Some(&Value::Bool(false)) {
+        if opened.get("last").and_then(Json::as_bool) == Some(false) {
             let document = last.unwrap_or_default();
             tracing::warn!(document, "missing: the last document was deleted, or the database was restored");
         }
-        if opened.pointer("/collection/ttl_days").is_some_and(|days| !days.is_null()) {
+        if opened.at(["collection", "ttl_days"]).is_some_and(|days| *days != Json::Null) {
             tracing::warn!("ttl: documents of the collection end by themselves; one that ends unread is lost");
         }
         Ok(())
@@ -332,7 +334,7 @@ impl Run<'_> {
     }
 
     /// Asks until there is an answer.
-    pub(crate) async fn ask(&mut self, query: impl Fn(usize) -> Value) -> Result<Answer, Stop> {
+    pub(crate) async fn ask(&mut self, query: impl Fn(usize) -> Json) -> Result<Answer, Stop> {
         loop {
             self.hold().await?;
             let left = match self.until {

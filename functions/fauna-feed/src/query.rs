@@ -4,6 +4,7 @@
 //! Must not know: HTTP, what becomes of the answers.
 //! Source: FaunaDB `ast/Parser.scala`; `docs/fauna.md`, "How it works".
 
+use domain::Json;
 use serde_json::{Value, json};
 use store::fauna_feed::Place;
 
@@ -30,7 +31,7 @@ fn documents(collection: &str) -> Value {
 ///
 /// Index and contents are read at one snapshot, so that no document goes between the two. One more than `size` is asked
 /// for, since the first may be the one that is done with.
-pub(crate) fn page(names: &Names, place: Place, size: usize) -> Value {
+pub(crate) fn page(names: &Names, place: Place, size: usize) -> Json {
     let Names { collection, index } = names;
     let size = size.saturating_add(1);
     match place {
@@ -39,7 +40,7 @@ pub(crate) fn page(names: &Names, place: Place, size: usize) -> Value {
             if let (Some(id), Some(page)) = (through_id, page.as_object_mut()) {
                 page.insert("after".to_owned(), json!([reference(collection, id)]));
             }
-            json!({"map": {"lambda": "ref", "expr": {"get": {"var": "ref"}}}, "collection": page})
+            json!({"map": {"lambda": "ref", "expr": {"get": {"var": "ref"}}}, "collection": page}).into()
         }
         Place::Tail { through_us, through_id } => {
             let mut after = vec![json!(through_us)];
@@ -48,52 +49,53 @@ pub(crate) fn page(names: &Names, place: Place, size: usize) -> Value {
                 after.extend([reference(collection, id), reference(collection, id)]);
             }
             let page = json!({"paginate": {"match": {"index": index}}, "size": size, "after": after});
-            json!({"map": {"lambda": ["ts", "ref"], "expr": {"get": {"var": "ref"}}}, "collection": page})
+            json!({"map": {"lambda": ["ts", "ref"], "expr": {"get": {"var": "ref"}}}, "collection": page}).into()
         }
     }
 }
 
 /// The collection's and the index's own documents, and whether the last document is still there.
-pub(crate) fn opening(names: &Names, last: Option<i64>) -> Value {
+pub(crate) fn opening(names: &Names, last: Option<i64>) -> Json {
     let Names { collection, index } = names;
     let last = last.map_or(json!(true), |id| json!({"exists": reference(collection, id)}));
-    json!({"object": {"collection": {"get": {"collection": collection}}, "index": {"get": {"index": index}}, "last": last}})
+    json!({"object": {"collection": {"get": {"collection": collection}}, "index": {"get": {"index": index}}, "last": last}}).into()
 }
 
 /// A page of what was added to and removed from the collection.
-pub(crate) fn removals(names: &Names, after: &Value, size: usize) -> Value {
-    json!({"paginate": {"events": documents(&names.collection)}, "size": size, "after": after})
+pub(crate) fn removals(names: &Names, after: Json, size: usize) -> Json {
+    let page = Json::from(json!({"paginate": {"events": documents(&names.collection)}, "size": size}));
+    page.into_object().unwrap_or_default().into_iter().chain([("after".to_owned(), after)]).collect()
 }
 
 /// One of them alone.
-pub(crate) fn collection(names: &Names) -> Value {
-    json!({"get": {"collection": names.collection}})
+pub(crate) fn collection(names: &Names) -> Json {
+    json!({"get": {"collection": names.collection}}).into()
 }
 
 /// One of them alone.
-pub(crate) fn index(name: &str) -> Value {
-    json!({"get": {"index": name}})
+pub(crate) fn index(name: &str) -> Json {
+    json!({"get": {"index": name}}).into()
 }
 
 /// How many documents there are.
-pub(crate) fn count(names: &Names) -> Value {
-    json!({"count": documents(&names.collection)})
+pub(crate) fn count(names: &Names) -> Json {
+    json!({"count": documents(&names.collection)}).into()
 }
 
 /// Makes the index by the time of the last write.
-pub(crate) fn create_index(names: &Names) -> Value {
+pub(crate) fn create_index(names: &Names) -> Json {
     let field = |name: &str| json!({"object": {"field": [name]}});
     let source = json!({"collection": names.collection});
     let values = [field("ts"), field("ref")];
-    json!({"create_index": {"object": {"name": names.index, "source": source, "values": values}}})
+    json!({"create_index": {"object": {"name": names.index, "source": source, "values": values}}}).into()
 }
 
 /// FaunaDB's own fold of an order, over the whole set.
-pub(crate) fn fold(index: &str, order_id: &str) -> Value {
+pub(crate) fn fold(index: &str, order_id: &str) -> Json {
     let merge = json!({"merge": {"var": "acc"}, "with": {"select": "data", "from": {"get": {"var": "value"}}}});
-    json!({
+    Json::from(json!({
         "reduce": {"lambda": ["acc", "value"], "expr": merge},
         "initial": {"object": {}},
         "collection": {"match": {"index": index}, "terms": order_id},
-    })
+    }))
 }

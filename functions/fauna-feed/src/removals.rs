@@ -4,8 +4,10 @@
 //! Must not know: appending. The log keeps what it has.
 //! Source: FaunaDB `SetHistory`, `Collection.MVTOffset`; `docs/fauna.md`, "What is guaranteed".
 
-use domain::limits::{FAUNA_PAGE_REFS_MAX, FAUNA_REMOVAL_PAGES_MAX, FAUNA_REMOVALS_PAUSE};
-use serde_json::json;
+use domain::{
+    Json,
+    limits::{FAUNA_PAGE_REFS_MAX, FAUNA_REMOVAL_PAGES_MAX, FAUNA_REMOVALS_PAUSE},
+};
 use tokio::time::Instant;
 
 use crate::{
@@ -25,10 +27,10 @@ impl Run<'_> {
         }
         self.looked_at = Some(Instant::now());
         let (names, from_us) = (&self.feed.names, self.progress.removals_from_us);
-        let mut after = json!(from_us);
+        let mut after = Json::from(from_us);
         let mut next_us = from_us;
         for _ in 0..FAUNA_REMOVAL_PAGES_MAX {
-            let answer = match self.ask(|_| query::removals(names, &after, FAUNA_PAGE_REFS_MAX)).await {
+            let answer = match self.ask(|_| query::removals(names, after.clone(), FAUNA_PAGE_REFS_MAX)).await {
                 Ok(answer) => answer,
                 Err(Stop::Failed(FeedError::Fauna(FaunaError::Forgotten))) => {
                     tracing::warn!("removals: FaunaDB has forgotten what was since the last look");

@@ -11,9 +11,9 @@ use aws_sigv4::{
     http_request::{SignableBody, SignableRequest, SigningError, SigningSettings, sign},
     sign::v4,
 };
-use domain::VariableError;
+use domain::{Json, VariableError};
 use reqwest::{Client, redirect::Policy};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::Secret;
 
@@ -81,8 +81,8 @@ impl StoredSecret {
             return Err(NoSecretValue::Refused(answer.status().as_u16()));
         }
         let body = answer.bytes().await.map_err(|_unanswered| NoSecretValue::Unanswered)?;
-        let value: Value = serde_json::from_slice(&body).map_err(|_not_json| NoSecretValue::NoText)?;
-        let text = value.get("SecretString").and_then(Value::as_str).ok_or(NoSecretValue::NoText)?;
+        let value = Json::parse(&body).map_err(|_not_json| NoSecretValue::NoText)?;
+        let text = value.get("SecretString").and_then(Json::as_str).ok_or(NoSecretValue::NoText)?;
         Secret::new(text).map_err(|_no_secret| NoSecretValue::NoText)
     }
 

@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use domain::{Fields, OrderId, limits::FAUNA_POLL_PAUSE};
-use serde_json::{Value, json};
+use domain::{Fields, Json, OrderId, limits::FAUNA_POLL_PAUSE};
+use serde_json::json;
 use store::fauna_feed::Place;
 
 use crate::{
@@ -68,7 +68,7 @@ impl Fauna {
     ///
     /// # Errors
     /// [`FaunaError`] that does not pass.
-    pub async fn ask(&self, query: &Value) -> Result<Value, FaunaError> {
+    pub async fn ask(&self, query: &Json) -> Result<Json, FaunaError> {
         let mut retry = Retry::default();
         loop {
             match self.query(query, retry.time_out).await {
@@ -97,10 +97,10 @@ impl Fauna {
             Err(error) => return Err(error),
         };
         let field = |name: &str| json!({"field": [name]});
-        let is_ours = index.get("values") == Some(&json!([field("ts"), field("ref")]))
+        let is_ours = index.get("values") == Some(&Json::from(json!([field("ts"), field("ref")])))
             && index.get("terms").is_none()
-            && index.pointer("/source/@ref/id").and_then(Value::as_str) == Some(&names.collection);
-        let is_active = index.get("active") == Some(&Value::Bool(true));
+            && index.at(["source", "@ref", "id"]).and_then(Json::as_str) == Some(&names.collection);
+        let is_active = index.get("active").and_then(Json::as_bool) == Some(true);
         Ok(match (is_ours, is_active) {
             (false, _) => IndexState::Other,
             (true, false) => IndexState::Building,
@@ -181,7 +181,7 @@ impl Fauna {
         findings
     }
 
-    async fn check_collection(&self, names: &Names, collection: &Value) -> Vec<Finding> {
+    async fn check_collection(&self, names: &Names, collection: &Json) -> Vec<Finding> {
         let mut findings = Vec::new();
         let first = query::page(names, Place::Backfill { tail_from_us: 0, through_id: None }, 1);
         let read = self.ask(&first).await.and_then(Page::read);
@@ -194,11 +194,11 @@ impl Fauna {
             (Ok(_), Ok(documents)) => good(format!("the collection {} has {documents} documents", names.collection)),
             (Err(error), _) | (_, Err(error)) => bad(format!("its documents cannot be read: {error}")),
         });
-        let history = self.ask(&query::removals(names, &json!(0), 1)).await.and_then(Removals::read);
+        let history = self.ask(&query::removals(names, Json::from(0_u64), 1)).await.and_then(Removals::read);
         if let Err(error) = history {
             findings.push(notice(format!("its history cannot be read, so deletions are not counted: {error}")));
         }
-        if collection.get("ttl_days").is_some_and(|days| !days.is_null()) {
+        if collection.get("ttl_days").is_some_and(|days| *days != Json::Null) {
             findings.push(notice("it has ttl_days: a document that ends before the feed reads it is lost"));
         }
         findings

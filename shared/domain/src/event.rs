@@ -6,9 +6,7 @@
 
 use std::fmt;
 
-use serde_json::Value;
-
-use crate::{Fields, OrderId, Origin, order_id::InvalidOrderId};
+use crate::{Fields, Json, OrderId, Origin, order_id::InvalidOrderId};
 
 /// An event's place in its order's log: 1, 2, 3, … without gaps. [`Version::NONE`] is the empty log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -115,10 +113,10 @@ impl EventData {
     /// [`InvalidEventData`] names the broken rule.
     pub fn new(fields: Fields) -> Result<Self, InvalidEventData> {
         match fields.get("eventName") {
-            Some(Value::String(name)) if !name.is_empty() => {}
+            Some(Json::String(name)) if !name.is_empty() => {}
             Some(_) | None => return Err(InvalidEventData::EventName),
         }
-        let Some(Value::String(order_id)) = fields.get("orderId") else {
+        let Some(Json::String(order_id)) = fields.get("orderId") else {
             return Err(InvalidEventData::OrderIdMissing);
         };
         let order_id = OrderId::new(order_id.as_str()).map_err(InvalidEventData::OrderId)?;
@@ -179,7 +177,7 @@ mod tests {
     use super::*;
 
     fn fields(json: &str) -> Fields {
-        serde_json::from_str(json).unwrap()
+        Json::parse(json).unwrap().into_object().unwrap()
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod event;
 mod evidence;
 pub mod fan_out;
 pub mod fold;
+pub mod json;
 pub mod limits;
 pub mod order_id;
 pub mod origin;
@@ -20,6 +21,7 @@ pub mod subscription;
 mod variable;
 
 pub use event::{Event, EventData, EventRef, LoggedEvent, Version};
+pub use json::{Fields, Json};
 pub use order_id::OrderId;
 pub use origin::{Origin, TraceId};
 pub use principal::{Anonymous, Identity, Principal, PrincipalId};
@@ -27,6 +29,3 @@ pub use projection::Projection;
 pub use redaction::{Redacted, Redaction};
 pub use subscription::{ConnectionId, RowId, Subscription};
 pub use variable::VariableError;
-
-/// A JSON object: field name to value. Numbers keep all their digits.
-pub type Fields = serde_json::Map<String, serde_json::Value>;

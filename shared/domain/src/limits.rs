@@ -35,6 +35,12 @@ pub const ITEM_BYTES_MAX: usize = 400 * 1024;
 /// Deepest nesting of lists and maps that DynamoDB stores under an attribute. Source: DynamoDB quotas (32 levels).
 pub const NESTING_LEVELS_MAX: usize = 32;
 
+/// Deepest nesting of lists and objects in JSON that is read. DynamoDB's types double the levels of what it stores, and a
+/// message or record adds a few around it.
+pub const JSON_LEVELS_MAX: usize = 128;
+
+const _: () = assert!(JSON_LEVELS_MAX >= 2 * NESTING_LEVELS_MAX + 16, "whatever DynamoDB stores is read");
+
 /// Tries of one append that keeps losing the race for the next version. Each loser lost to a winner, so `n` racing
 /// appenders need at most `n` rounds; 200 covers far more producers than one order ever has.
 pub const APPEND_TRIES_MAX: u32 = 200;

@@ -4,7 +4,7 @@
 //! Must not know: how it is stored, redacted or sent.
 //! Source: `fold`.
 
-use crate::{Fields, LoggedEvent, Version, fold};
+use crate::{Fields, Json, LoggedEvent, Version, fold};
 
 /// The field that names an order's owner.
 pub const OWNER_FIELD: &str = "userId";
@@ -44,7 +44,7 @@ impl Projection {
     /// The user whose order it is: the field `userId`, if it is a text.
     #[must_use]
     pub fn owner(&self) -> Option<&str> {
-        self.fields.get(OWNER_FIELD).and_then(serde_json::Value::as_str)
+        self.fields.get(OWNER_FIELD).and_then(Json::as_str)
     }
 
     /// Folds the next event in. An event of any other version is already in or not yet due: it changes nothing, and
@@ -65,7 +65,7 @@ mod tests {
     use crate::{Event, EventData, EventRef, Origin};
 
     fn logged(version: u64, json: &str) -> LoggedEvent {
-        let data = EventData::new(serde_json::from_str(json).unwrap()).unwrap();
+        let data = EventData::new(Json::parse(json).unwrap().into_object().unwrap()).unwrap();
         let event = Event { event_ref: EventRef::parse(&version.to_string()).unwrap(), ts_us: 0, data };
         LoggedEvent { version: Version::new(version), event, origin: Origin::default() }
     }
@@ -73,7 +73,9 @@ mod tests {
     #[test]
     fn the_owner_is_a_text_in_the_field_user_id() {
         let owner = |json: &str| {
-            Projection::stored(Version::FIRST, serde_json::from_str(json).unwrap()).owner().map(str::to_owned)
+            Projection::stored(Version::FIRST, Json::parse(json).unwrap().into_object().unwrap())
+                .owner()
+                .map(str::to_owned)
         };
         assert_eq!(owner(r#"{"userId":"user_123"}"#).as_deref(), Some("user_123"));
         for nobodys in [r#"{}"#, r#"{"userId":7}"#, r#"{"userId":["7"]}"#, r#"{"data":{"userId":"7"}}"#] {
@@ -89,7 +91,7 @@ mod tests {
         assert!(!projection.evolve(&second));
         assert!(projection.evolve(&first));
         assert!(!projection.evolve(&first));
-        assert_eq!(projection.fields().get("x"), Some(&serde_json::json!(1)));
+        assert_eq!(projection.fields().get("x"), Some(&Json::from(1_u64)));
         assert!(projection.evolve(&second));
         assert_eq!(projection.version(), Version::new(2));
         assert_eq!(projection.fields().get("x"), None);

@@ -171,13 +171,14 @@ pub fn folded(projection: &Redacted, events: &[SentEvent]) -> Redacted {
 
 #[cfg(test)]
 mod tests {
-    use domain::Redaction;
+    use domain::{Json, Redaction};
     use serde_json::json;
 
     use super::*;
 
     fn redacted(version: u64) -> Redacted {
-        Redaction::default().apply(json!({"eventName": "A", "orderId": "o", "n": version}).as_object().unwrap())
+        let fields = Json::from(json!({"eventName": "A", "orderId": "o", "n": version}));
+        Redaction::default().take(fields.into_object().unwrap())
     }
 
     fn event(version: u64) -> SentEvent {

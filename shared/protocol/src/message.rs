@@ -96,7 +96,7 @@ mod tests {
     };
 
     fn redacted(value: &serde_json::Value) -> Redacted {
-        Redaction::default().apply(value.as_object().unwrap())
+        Redaction::default().take(domain::Json::from(value.clone()).into_object().unwrap())
     }
 
     fn update(first: u64, last: u64, event_bytes: usize, projection_bytes: usize) -> Update {

@@ -5,7 +5,11 @@
 //! Must not know: who asks, what the answer is. Nothing of a bad message is repeated in its error.
 //! Source: README.md of this crate.
 
-use domain::{EventRef, Fields, OrderId, Version, limits::ORDERS_PER_MESSAGE_MAX, order_id::InvalidOrderId};
+use std::collections::BTreeMap;
+
+use domain::{
+    EventRef, Fields, Json, OrderId, Version, json::JsonError, limits::ORDERS_PER_MESSAGE_MAX, order_id::InvalidOrderId,
+};
 use serde_json::{Value, json};
 
 /// A message of a browser.
@@ -69,7 +73,7 @@ pub fn subscribe(wanted: &[Wanted]) -> String {
 /// The message that asks which of these orders the browser is not level with.
 #[must_use]
 pub fn heads(known: &[Known]) -> String {
-    let versions: Fields = known.iter().map(|known| (known.order_id.to_string(), known.version.get().into())).collect();
+    let versions: BTreeMap<_, _> = known.iter().map(|known| (known.order_id.as_str(), known.version.get())).collect();
     json!({"action": "heads", "orders": versions}).to_string()
 }
 
@@ -103,6 +107,9 @@ pub enum RequestError {
     /// The text is no JSON.
     #[error("the message is not JSON")]
     NotJson,
+    /// Its lists and objects are one in another.
+    #[error("the message is nested too deeply")]
+    TooDeep,
     /// The JSON is no object.
     #[error("the message must be a JSON object")]
     NotAnObject,
@@ -154,19 +161,22 @@ impl Request {
     /// [`RequestError`] says what is wrong with the message as a whole. In a message with `orders`, what is wrong with
     /// one of them stands in its place.
     pub fn parse(text: &str) -> Result<Self, RequestError> {
-        let value: Value = serde_json::from_str(text).map_err(|_unreadable| RequestError::NotJson)?;
-        let Value::Object(fields) = value else { return Err(RequestError::NotAnObject) };
-        match fields.get("action").and_then(Value::as_str) {
+        let value = Json::parse(text).map_err(|error| match error {
+            JsonError::TooDeep => RequestError::TooDeep,
+            JsonError::Syntax { .. } | JsonError::DuplicateKey(_) => RequestError::NotJson,
+        })?;
+        let Json::Object(fields) = value else { return Err(RequestError::NotAnObject) };
+        match fields.get("action").and_then(Json::as_str) {
             Some("subscribe") => Ok(Self::Subscribe(orders(&fields, |entry| match entry {
-                Value::Object(fields) => wanted(fields),
-                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                Json::Object(fields) => wanted(fields),
+                Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => {
                     Err(RequestError::OrdersEntry)
                 }
             })?)),
             Some("unsubscribe") => Ok(Self::Unsubscribe(orders(&fields, |entry| match entry {
-                Value::Object(fields) => order_id(fields.get("orderId")),
-                Value::String(_) => order_id(Some(entry)),
-                Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => Err(RequestError::OrdersEntry),
+                Json::Object(fields) => order_id(fields.get("orderId")),
+                Json::String(_) => order_id(Some(entry)),
+                Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) => Err(RequestError::OrdersEntry),
             })?)),
             Some("history") => history(&fields).map(Self::History),
             Some("heads") => known(&fields).map(Self::Heads),
@@ -180,13 +190,13 @@ impl Request {
 /// Reads `orderId` of the message, or each entry of `orders`. What is wrong with a single order is wrong with the message.
 fn orders<T>(
     fields: &Fields,
-    read: impl Fn(&Value) -> Result<T, RequestError>,
+    read: impl Fn(&Json) -> Result<T, RequestError>,
 ) -> Result<Vec<Result<T, RequestError>>, RequestError> {
     match (fields.get("orderId"), fields.get("orders")) {
         (Some(_), Some(_)) => Err(RequestError::OrderTwice),
         (None, None) => Err(RequestError::NoOrder),
-        (Some(_), None) => read(&Value::Object(fields.clone())).map(|order| vec![Ok(order)]),
-        (None, Some(Value::Array(entries))) if (1..=ORDERS_PER_MESSAGE_MAX).contains(&entries.len()) => {
+        (Some(_), None) => read(&Json::Object(fields.clone())).map(|order| vec![Ok(order)]),
+        (None, Some(Json::Array(entries))) if (1..=ORDERS_PER_MESSAGE_MAX).contains(&entries.len()) => {
             Ok(entries.iter().map(read).collect())
         }
         (None, Some(_)) => Err(RequestError::Orders),
@@ -217,11 +227,11 @@ fn history(fields: &Fields) -> Result<HistoryRange, RequestError> {
 }
 
 fn known(fields: &Fields) -> Result<Vec<Result<Known, BadHead>>, RequestError> {
-    let orders = fields.get("orders").and_then(Value::as_object).ok_or(RequestError::Heads)?;
+    let orders = fields.get("orders").and_then(Json::as_object).ok_or(RequestError::Heads)?;
     if !(1..=ORDERS_PER_MESSAGE_MAX).contains(&orders.len()) {
         return Err(RequestError::Heads);
     }
-    let read = |(name, value): (&String, &Value)| {
+    let read = |(name, value): (&String, &Json)| {
         let bad = |order_id, error| BadHead { order_id, error };
         let order_id = OrderId::new(name.as_str()).map_err(|invalid| bad(None, RequestError::OrderId(invalid)))?;
         match version(value) {
@@ -232,17 +242,17 @@ fn known(fields: &Fields) -> Result<Vec<Result<Known, BadHead>>, RequestError> {
     Ok(orders.iter().map(read).collect())
 }
 
-fn order_id(value: Option<&Value>) -> Result<OrderId, RequestError> {
+fn order_id(value: Option<&Json>) -> Result<OrderId, RequestError> {
     let value = value.ok_or(RequestError::NoOrder)?;
     let text = value.as_str().ok_or(RequestError::OrderIdType)?;
     OrderId::new(text).map_err(RequestError::OrderId)
 }
 
-fn version(value: &Value) -> Option<Version> {
+fn version(value: &Json) -> Option<Version> {
     value.as_u64().map(Version::new)
 }
 
-fn parse_ref(value: &Value) -> Result<EventRef, RequestError> {
+fn parse_ref(value: &Json) -> Result<EventRef, RequestError> {
     let text = value.as_str().ok_or(RequestError::Ref)?;
     EventRef::parse(text).map_err(|_not_a_ref| RequestError::Ref)
 }
@@ -344,7 +354,7 @@ mod tests {
         let cases = [
             ("", RequestError::NotJson),
             ("{", RequestError::NotJson),
-            (deep.as_str(), RequestError::NotJson),
+            (deep.as_str(), RequestError::TooDeep),
             ("[]", RequestError::NotAnObject),
             ("{}", RequestError::NoAction),
             (r#"{"action":7}"#, RequestError::NoAction),

@@ -16,8 +16,7 @@ pub mod subscription;
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::OrderId;
-use serde_json::Value;
+use domain::{Json, OrderId};
 
 pub use json::NotStorable;
 
@@ -74,7 +73,7 @@ fn is_set(item: &Item, name: &str) -> Result<bool, String> {
 /// A key as text: `orderId="guid_1" version=7`, its strings as in JSON.
 fn key_text(item: &Item, names: &[&str]) -> String {
     let part = |name: &&str| match item.get(*name) {
-        Some(AttributeValue::S(text)) => format!("{name}={}", Value::from(text.as_str())),
+        Some(AttributeValue::S(text)) => format!("{name}={}", Json::from(text.as_str())),
         Some(AttributeValue::N(digits)) => format!("{name}={digits}"),
         Some(_) | None => format!("{name}=?"),
     };

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use domain::{OrderId, Version};
+use domain::{Json, OrderId, Version};
 use protocol::{
     ErrorCode, Follower, Message, Step, Update,
     parts::{Assembled, Assembler, Lost},
     request::{Wanted, subscribe},
 };
-use serde_json::Value;
 
 use super::{Browser, Client};
 use crate::report::Report;
@@ -154,7 +153,7 @@ impl Browser {
         let step = follower.accept(update);
         let (must_resume, awaits_answer) = (follower.must_resume(), follower.awaits_answer());
         let is_sent = update.projection.is_some();
-        let view = follower.projection().map(|projection| (Value::Object(projection.fields().clone()), is_sent));
+        let view = follower.projection().map(|projection| (Json::Object(projection.fields().clone()), is_sent));
         let version = update.version.get();
         match step {
             Step::Started => self.seen(&update.order_id).show(version, &[], false, view, report),

@@ -1,6 +1,6 @@
 //! What a browser was shown of an order.
 
-use serde_json::Value;
+use domain::Json;
 
 use crate::report::Report;
 
@@ -21,7 +21,7 @@ pub(crate) struct Seen {
 #[derive(Clone, Debug)]
 pub(crate) struct View {
     pub(crate) version: u64,
-    pub(crate) projection: Value,
+    pub(crate) projection: Json,
     /// Whether it was sent so, and not folded by the client on the way through a long resume.
     pub(crate) is_sent: bool,
 }
@@ -49,7 +49,7 @@ impl Seen {
         version: u64,
         versions: &[u64],
         is_reset: bool,
-        view: Option<(Value, bool)>,
+        view: Option<(Json, bool)>,
         report: &mut Report,
     ) {
         if is_reset || !self.has_started {

@@ -23,7 +23,7 @@ pub(super) fn event(random: &mut Rng, kinds: Kinds, order_ids: &[OrderId], numbe
         let owner = if kinds.owners { random.usize(0..OWNERS) } else { order };
         data["userId"] = json!(owner_name(owner));
     }
-    let data = EventData::new(data.as_object().unwrap().clone()).unwrap();
+    let data = EventData::new(domain::Json::from(data).into_object().unwrap()).unwrap();
     Event { event_ref: EventRef::parse(&number.to_string()).unwrap(), ts_us: 0, data }
 }
 

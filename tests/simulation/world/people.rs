@@ -178,7 +178,7 @@ impl World {
                     }
                 }
                 Effect::Show { browser, order_id, version, versions, reset, projection } => {
-                    let view = projection.map(|text| (serde_json::from_str(&text).unwrap(), true));
+                    let view = projection.map(|text| (domain::Json::parse(&text).unwrap(), true));
                     let seen = self.browsers[browser].seen(&OrderId::new(order_id).unwrap());
                     seen.show(version, &versions, reset, view, &mut self.report);
                 }

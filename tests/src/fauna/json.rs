@@ -77,7 +77,7 @@ impl Json {
     }
 
     fn number(text: &str) -> Result<Self, NotJson> {
-        let _number: serde_json::Number = serde_json::from_str(text).map_err(|_unreadable| NotJson)?;
+        domain::json::Number::parse(text).ok_or(NotJson)?;
         if text.contains(['.', 'e', 'E']) {
             text.parse().map(Self::Double).map_err(|_unreadable| NotJson)
         } else {

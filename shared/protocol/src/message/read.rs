@@ -6,8 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{EventRef, Fields, OrderId, Redacted, Redaction, Version};
-use serde_json::Value;
+use domain::{EventRef, Fields, Json, OrderId, Redacted, Redaction, Version};
 
 use super::{Message, SentEvent, Update};
 use crate::error::{ErrorCode, ErrorMessage};
@@ -23,12 +22,12 @@ impl Message {
     /// # Errors
     /// [`UnreadableMessage`] names the field that is missing or wrong.
     pub fn read(text: &str) -> Result<Self, UnreadableMessage> {
-        let Ok(Value::Object(fields)) = serde_json::from_str(text) else {
+        let Ok(Json::Object(fields)) = Json::parse(text) else {
             return Err(UnreadableMessage("it is no JSON object"));
         };
         match text_of(&fields, "type") {
-            Some("update") => update(&fields).map(Self::Update),
-            Some("history") => update(&fields).map(Self::History),
+            Some("update") => update(fields).map(Self::Update),
+            Some("history") => update(fields).map(Self::History),
             Some("unsubscribed") => order_id(&fields).map(Self::Unsubscribed),
             Some("heads") => heads(&fields).map(Self::Heads),
             Some("pong") => Ok(Self::Pong),
@@ -39,11 +38,11 @@ impl Message {
 }
 
 fn text_of<'a>(fields: &'a Fields, name: &str) -> Option<&'a str> {
-    fields.get(name).and_then(Value::as_str)
+    fields.get(name).and_then(Json::as_str)
 }
 
 fn flag(fields: &Fields, name: &str) -> bool {
-    fields.get(name).and_then(Value::as_bool).unwrap_or(false)
+    fields.get(name).and_then(Json::as_bool).unwrap_or(false)
 }
 
 fn order_id(fields: &Fields) -> Result<OrderId, UnreadableMessage> {
@@ -52,25 +51,25 @@ fn order_id(fields: &Fields) -> Result<OrderId, UnreadableMessage> {
 }
 
 fn version(fields: &Fields) -> Result<Version, UnreadableMessage> {
-    fields.get("version").and_then(Value::as_u64).map(Version::new).ok_or(UnreadableMessage("version"))
+    fields.get("version").and_then(Json::as_u64).map(Version::new).ok_or(UnreadableMessage("version"))
 }
 
 fn heads(fields: &Fields) -> Result<BTreeMap<OrderId, Version>, UnreadableMessage> {
-    let orders = fields.get("orders").and_then(Value::as_object).ok_or(UnreadableMessage("orders"))?;
-    let head = |(order_id, version): (&String, &Value)| Some((OrderId::new(order_id).ok()?, version.as_u64()?));
+    let orders = fields.get("orders").and_then(Json::as_object).ok_or(UnreadableMessage("orders"))?;
+    let head = |(order_id, version): (&String, &Json)| Some((OrderId::new(order_id).ok()?, version.as_u64()?));
     let head = |entry| head(entry).map(|(order_id, version)| (order_id, Version::new(version)));
     orders.iter().map(head).collect::<Option<_>>().ok_or(UnreadableMessage("orders"))
 }
 
-fn object(fields: &Fields, name: &'static str) -> Result<Redacted, UnreadableMessage> {
-    let value = fields.get(name).and_then(Value::as_object).ok_or(UnreadableMessage(name))?;
-    Ok(Redaction::default().apply(value))
+fn object(fields: &mut Fields, name: &'static str) -> Result<Redacted, UnreadableMessage> {
+    let object = fields.remove(name).and_then(Json::into_object).ok_or(UnreadableMessage(name))?;
+    Ok(Redaction::default().take(object))
 }
 
-fn update(fields: &Fields) -> Result<Update, UnreadableMessage> {
-    let version = version(fields)?;
-    let entries = fields.get("events").and_then(Value::as_array).ok_or(UnreadableMessage("events"))?;
-    let events: Vec<SentEvent> = entries.iter().map(event).collect::<Result<_, _>>()?;
+fn update(mut fields: Fields) -> Result<Update, UnreadableMessage> {
+    let version = version(&fields)?;
+    let Some(Json::Array(entries)) = fields.remove("events") else { return Err(UnreadableMessage("events")) };
+    let events: Vec<SentEvent> = entries.into_iter().map(event).collect::<Result<_, _>>()?;
     let mut expected = version;
     for event in events.iter().rev() {
         if event.version != expected || expected == Version::NONE {
@@ -78,18 +77,18 @@ fn update(fields: &Fields) -> Result<Update, UnreadableMessage> {
         }
         expected = expected.previous();
     }
-    let projection = if flag(fields, "more") { None } else { Some(object(fields, "projection")?) };
-    Ok(Update { order_id: order_id(fields)?, version, events, projection, reset: flag(fields, "reset") })
+    let projection = if flag(&fields, "more") { None } else { Some(object(&mut fields, "projection")?) };
+    Ok(Update { order_id: order_id(&fields)?, version, events, projection, reset: flag(&fields, "reset") })
 }
 
-fn event(value: &Value) -> Result<SentEvent, UnreadableMessage> {
-    let fields = value.as_object().ok_or(UnreadableMessage("events"))?;
-    let text = text_of(fields, "ref").ok_or(UnreadableMessage("ref"))?;
+fn event(value: Json) -> Result<SentEvent, UnreadableMessage> {
+    let mut fields = value.into_object().ok_or(UnreadableMessage("events"))?;
+    let text = text_of(&fields, "ref").ok_or(UnreadableMessage("ref"))?;
     Ok(SentEvent {
-        version: version(fields)?,
+        version: version(&fields)?,
         event_ref: EventRef::parse(text).map_err(|_not_a_ref| UnreadableMessage("ref"))?,
-        ts_us: fields.get("ts").and_then(Value::as_i64).ok_or(UnreadableMessage("ts"))?,
-        data: object(fields, "data")?,
+        ts_us: fields.get("ts").and_then(Json::as_i64).ok_or(UnreadableMessage("ts"))?,
+        data: object(&mut fields, "data")?,
     })
 }
 

@@ -6,38 +6,15 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
-use domain::{Fields, Version, limits::MESSAGE_BYTES_MAX};
+use domain::{
+    Version,
+    json::{write_fields, write_string},
+    limits::MESSAGE_BYTES_MAX,
+};
 use serde::Serialize;
-use serde_json::value::RawValue;
 
 use super::{Message, SentEvent, Update};
 use crate::{error::ErrorMessage, parts};
-
-#[derive(Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct WireUpdate<'a> {
-    r#type: &'a str,
-    order_id: &'a str,
-    version: u64,
-    #[cfg_attr(test, schemars(with = "Vec<WireEvent<'_>>"))]
-    events: &'a [Box<RawValue>],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    projection: Option<&'a Fields>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    more: bool,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    reset: bool,
-}
-
-#[derive(Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct WireEvent<'a> {
-    version: u64,
-    r#ref: String,
-    ts: i64,
-    data: &'a Fields,
-}
 
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -115,16 +92,23 @@ fn error_text(error: &ErrorMessage) -> String {
     })
 }
 
-/// An update whose events are JSON already, each once.
+/// An update whose events and projection are JSON already, each once.
 struct Run<'a> {
     r#type: &'a str,
     update: &'a Update,
-    events: Vec<Box<RawValue>>,
+    events: Vec<String>,
+    projection: Option<String>,
 }
 
 impl<'a> Run<'a> {
     fn of(r#type: &'a str, update: &'a Update) -> Self {
-        Self { r#type, update, events: update.events.iter().map(event_json).collect() }
+        let events = update.events.iter().map(event_text).collect();
+        let projection = update.projection.as_ref().map(|projection| {
+            let mut text = String::new();
+            write_fields(projection.fields(), &mut text);
+            text
+        });
+        Self { r#type, update, events, projection }
     }
 
     /// The version up to which these of its events bring an order.
@@ -135,23 +119,29 @@ impl<'a> Run<'a> {
 
     /// The update with these of its events. With `more`, or if it has no projection, it says that more follows.
     fn text(&self, range: Range<usize>, more: bool) -> String {
-        let Update { order_id, version: _, events: _, projection, reset } = self.update;
-        let more = more || projection.is_none();
-        json(&WireUpdate {
-            r#type: self.r#type,
-            order_id: order_id.as_str(),
-            version: self.version(&range).get(),
-            events: self.events.get(range).unwrap_or_default(),
-            projection: if more { None } else { projection.as_ref().map(domain::Redacted::fields) },
-            more,
-            reset: *reset,
-        })
+        let mut text = format!("{{\"type\":\"{}\",\"orderId\":", self.r#type);
+        write_string(self.update.order_id.as_str(), &mut text);
+        text.push_str(&format!(",\"version\":{},\"events\":[", self.version(&range)));
+        text.push_str(&self.events.get(range).unwrap_or_default().join(","));
+        text.push(']');
+        match &self.projection {
+            Some(projection) if !more => {
+                text.push_str(",\"projection\":");
+                text.push_str(projection);
+            }
+            Some(_) | None => text.push_str(",\"more\":true"),
+        }
+        if self.update.reset {
+            text.push_str(",\"reset\":true");
+        }
+        text.push('}');
+        text
     }
 
     /// One text, or, for a run that is too long for one message, several, each with its version: all but the last say that
     /// more follows and have no projection. The last may still be over the limit, with one event.
     fn texts(&self) -> Vec<(Version, String)> {
-        let event_bytes = |index: usize| self.events.get(index).map_or(0, |event| event.get().len() + 1);
+        let event_bytes = |index: usize| self.events.get(index).map_or(0, |event| event.len() + 1);
         let count = self.events.len();
         let head_bytes = self.text(count..count, true).len();
         let tail_bytes = self.text(count..count, false).len();
@@ -174,15 +164,13 @@ impl<'a> Run<'a> {
     }
 }
 
-fn event_json(event: &SentEvent) -> Box<RawValue> {
-    let wire = WireEvent {
-        version: event.version.get(),
-        r#ref: event.event_ref.to_string(),
-        ts: event.ts_us,
-        data: event.data.fields(),
-    };
-    #[expect(clippy::expect_used, reason = "maps with text keys and plain values always serialize")]
-    serde_json::value::to_raw_value(&wire).expect("an event is JSON")
+fn event_text(event: &SentEvent) -> String {
+    let mut text = format!("{{\"version\":{},\"ref\":", event.version);
+    write_string(&event.event_ref.to_string(), &mut text);
+    text.push_str(&format!(",\"ts\":{},\"data\":", event.ts_us));
+    write_fields(event.data.fields(), &mut text);
+    text.push('}');
+    text
 }
 
 fn json(wire: &impl Serialize) -> String {

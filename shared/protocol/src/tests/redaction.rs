@@ -4,9 +4,9 @@
 //! Must not know: how redaction is done.
 //! Source: "Who may see what" of the design: redacted fields are in nothing that is sent to a browser.
 
-use domain::{Event, EventData, EventRef, Fields, LoggedEvent, OrderId, Origin, Projection, Redaction, Version};
+use domain::{Event, EventData, EventRef, Fields, Json, LoggedEvent, OrderId, Origin, Projection, Redaction, Version};
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     message::{Message, Update},
@@ -17,20 +17,21 @@ use crate::{
 const SECRET: &str = "sk_live_51";
 
 /// Values with redacted fields between others, one below the other.
-fn value() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![any::<i64>().prop_map(Value::from), "[a-z\"\\\\é]{0,12}".prop_map(Value::from)];
+fn value() -> impl Strategy<Value = Json> {
+    let leaf = prop_oneof![any::<i64>().prop_map(Json::from), "[a-z\"\\\\é]{0,12}".prop_map(Json::from)];
     leaf.prop_recursive(4, 24, 4, |inner| {
         prop_oneof![
-            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::Array),
-            fields(inner).prop_map(Value::Object)
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Json::Array),
+            fields(inner).prop_map(Json::Object)
         ]
     })
 }
 
 /// An object in which some fields are redacted: their values carry the secret, plainly or deep down.
-fn fields(inner: impl Strategy<Value = Value>) -> impl Strategy<Value = Fields> {
+fn fields(inner: impl Strategy<Value = Json>) -> impl Strategy<Value = Fields> {
     let secret =
-        prop_oneof![Just(json!(SECRET)), Just(json!({"a": [SECRET, {"stripeToken": SECRET}]})), Just(json!([SECRET]))];
+        prop_oneof![Just(json!(SECRET)), Just(json!({"a": [SECRET, {"stripeToken": SECRET}]})), Just(json!([SECRET]))]
+            .prop_map(Json::from);
     let redacted = prop::collection::btree_map("stripeToken|cvc", secret, 0..3);
     let open = prop::collection::btree_map("[a-e]", inner, 0..4);
     (redacted, open).prop_map(|(redacted, open)| redacted.into_iter().chain(open).collect())
@@ -41,9 +42,9 @@ fn log() -> impl Strategy<Value = Vec<LoggedEvent>> {
     let note = prop_oneof![3 => Just(0usize), 1 => 50_000usize..150_000];
     prop::collection::vec((fields(value()), note), 1..6).prop_map(|events| {
         let logged = |(index, (mut data, note)): (usize, (Fields, usize))| {
-            data.insert("eventName".to_owned(), json!("OrderChanged"));
-            data.insert("orderId".to_owned(), json!("o"));
-            data.insert("note".to_owned(), json!("\"".repeat(note / 2)));
+            data.insert("eventName".to_owned(), Json::from("OrderChanged"));
+            data.insert("orderId".to_owned(), Json::from("o"));
+            data.insert("note".to_owned(), Json::from("\"".repeat(note / 2)));
             let version = Version::new(u64::try_from(index).unwrap() + 1);
             let event_ref = EventRef::parse(&version.to_string()).unwrap();
             LoggedEvent {

@@ -4,20 +4,48 @@
 //! Must not know: who reads the schema: docs/asyncapi.yaml and the types of `client/` do.
 //! Source: the types; `SCHEMA=write cargo test -p protocol schema` writes the file anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use domain::{EventRef, Fields, OrderId, Redaction, Version};
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{
-    ErrorCode, Request,
-    message::write::{WireError, WireHeads, WirePong, WireUnsubscribed, WireUpdate},
+    ErrorCode, Message, Request, SentEvent, Update,
+    message::write::{WireError, WireHeads, WirePong, WireUnsubscribed},
     parts::WirePart,
     request::{Known, Wanted, heads, subscribe},
 };
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/schema.json");
+
+// An update, as it is written.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it only describes what is written by hand")]
+#[schemars(rename_all = "camelCase")]
+struct WireUpdate {
+    r#type: String,
+    order_id: String,
+    version: u64,
+    events: Vec<WireEvent>,
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    projection: Option<Map<String, Value>>,
+    #[schemars(skip_serializing_if = "std::ops::Not::not")]
+    more: bool,
+    #[schemars(skip_serializing_if = "std::ops::Not::not")]
+    reset: bool,
+}
+
+// An event of an update.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it only describes what is written by hand")]
+struct WireEvent {
+    version: u64,
+    r#ref: String,
+    ts: i64,
+    data: Map<String, Value>,
+}
 
 /// An order to subscribe to.
 #[derive(Serialize, JsonSchema)]
@@ -145,5 +173,30 @@ fn what_the_schema_says_of_a_browsers_message_is_read() {
             Request::Unsubscribe(_) | Request::History(_) | Request::Ping => continue,
         };
         assert_eq!(serde_json::from_str::<Value>(&written).unwrap(), json!(message));
+    }
+}
+
+#[test]
+fn an_update_is_written_with_the_fields_that_the_schema_says() {
+    let fields = || Redaction::default().take(Fields::new());
+    let event =
+        SentEvent { version: Version::FIRST, event_ref: EventRef::parse("7").unwrap(), ts_us: 5, data: fields() };
+    let whole = Update {
+        order_id: OrderId::new("o").unwrap(),
+        version: Version::FIRST,
+        events: vec![event],
+        projection: Some(fields()),
+        reset: true,
+    };
+    let unfinished = Update { projection: None, reset: false, ..whole.clone() };
+    let written = [whole, unfinished].map(|update| Message::Update(update).text());
+    let written = written.map(|text| serde_json::from_str::<Value>(&text).unwrap());
+    let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+    let schema = schema();
+    let of = |name: &str| names(&schema["$defs"][name]["properties"]);
+    assert_eq!(&names(&written[0]) | &names(&written[1]), of("Update"));
+    assert_eq!(names(&written[0]["events"][0]), of("Event"));
+    for required in schema["$defs"]["Update"]["required"].as_array().unwrap() {
+        assert!(written.iter().all(|update| update.get(required.as_str().unwrap()).is_some()), "{required}");
     }
 }

@@ -95,13 +95,14 @@ fn origin(item: &Item) -> Origin {
 
 #[cfg(test)]
 mod tests {
+    use domain::Json;
     use serde_json::json;
 
     use super::*;
 
     fn event() -> Event {
         let data = json!({"eventName":"A","orderId":"guid_1","amount":1.5,"gone":null});
-        let data = EventData::new(data.as_object().unwrap().clone()).unwrap();
+        let data = EventData::new(Json::from(data).into_object().unwrap()).unwrap();
         Event { event_ref: EventRef::parse("282842364888744451").unwrap(), ts_us: 1_605_999_005_510_000, data }
     }
 
@@ -150,7 +151,7 @@ mod tests {
     #[test]
     fn an_event_over_400_kb_is_refused() {
         let data = json!({"eventName":"A","orderId":"guid_1","note":"x".repeat(410_000)});
-        let data = EventData::new(data.as_object().unwrap().clone()).unwrap();
+        let data = EventData::new(Json::from(data).into_object().unwrap()).unwrap();
         let refused = to_item(&logged(Event { data, ..event() }));
         assert!(matches!(refused, Err(NotStorable::TooLarge { bytes: 410_000.. })), "{refused:?}");
     }

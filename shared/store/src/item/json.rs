@@ -7,8 +7,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::{Fields, limits};
-use serde_json::{Number, Value};
+use domain::{Fields, Json, json::Number, limits};
 
 /// Why DynamoDB cannot hold a JSON object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,40 +46,32 @@ fn map(fields: &Fields, levels_left: usize) -> Result<AttributeValue, NotStorabl
     Ok(AttributeValue::M(attributes))
 }
 
-fn attribute(value: &Value, levels_left: usize) -> Result<AttributeValue, NotStorable> {
+fn attribute(value: &Json, levels_left: usize) -> Result<AttributeValue, NotStorable> {
     Ok(match value {
-        Value::Null => AttributeValue::Null(true),
-        Value::Bool(truth) => AttributeValue::Bool(*truth),
-        Value::Number(number) => AttributeValue::N(storable(number)?),
-        Value::String(text) => AttributeValue::S(text.clone()),
-        Value::Array(values) => {
+        Json::Null => AttributeValue::Null(true),
+        Json::Bool(truth) => AttributeValue::Bool(*truth),
+        Json::Number(number) => AttributeValue::N(storable(number)?),
+        Json::String(text) => AttributeValue::S(text.clone()),
+        Json::Array(values) => {
             let levels_left = levels_left.checked_sub(1).ok_or(NotStorable::TooDeep)?;
             AttributeValue::L(values.iter().map(|value| attribute(value, levels_left)).collect::<Result<_, _>>()?)
         }
-        Value::Object(fields) => map(fields, levels_left)?,
+        Json::Object(fields) => map(fields, levels_left)?,
     })
 }
 
 /// The digits of a number, if DynamoDB keeps them all.
 fn storable(number: &Number) -> Result<String, NotStorable> {
-    let text = number.to_string();
-    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((&text, "0"));
-    let (whole, fraction) = mantissa.trim_start_matches('-').split_once('.').unwrap_or((mantissa, ""));
-    let digits = format!("{}{fraction}", whole.trim_start_matches('-'));
-    let significant = digits.trim_start_matches('0');
-    let exponent: i64 = exponent.parse().map_err(|_out_of_range| NotStorable::Number)?;
-    let fraction_digits = i64::try_from(fraction.len()).map_err(|_out_of_range| NotStorable::Number)?;
-    let significant_digits = i64::try_from(significant.len()).map_err(|_out_of_range| NotStorable::Number)?;
-    let magnitude = exponent.saturating_add(significant_digits).saturating_sub(fraction_digits).saturating_sub(1);
-    let is_zero = significant.is_empty();
-    if is_zero || (significant.trim_end_matches('0').len() <= 38 && (-130..=125).contains(&magnitude)) {
-        Ok(text)
+    let decimal = number.decimal();
+    if decimal.significant_digits() <= 38 && (-130..=125).contains(&decimal.magnitude()) {
+        Ok(number.as_str().to_owned())
     } else {
         Err(NotStorable::Number)
     }
 }
 
-/// A map as an object. Sets become lists; binary values have no JSON. The map is taken apart on the way, so that a large one is
+/// A map as an object. Sets become lists, numbers ordered by value and strings by bytes: DynamoDB gives a set in any order.
+/// Binary values have no JSON. The map is taken apart on the way, so that a large one is
 /// not in memory in both forms.
 pub(super) fn from_map(attributes: HashMap<String, AttributeValue>) -> Result<Fields, String> {
     let mut attributes: Vec<_> = attributes.into_iter().collect();
@@ -88,35 +79,39 @@ pub(super) fn from_map(attributes: HashMap<String, AttributeValue>) -> Result<Fi
     attributes.into_iter().map(|(name, attribute)| Ok((name, value(attribute)?))).collect()
 }
 
-fn value(attribute: AttributeValue) -> Result<Value, String> {
+fn value(attribute: AttributeValue) -> Result<Json, String> {
     Ok(match attribute {
-        AttributeValue::Null(_) => Value::Null,
-        AttributeValue::Bool(truth) => Value::Bool(truth),
-        AttributeValue::N(digits) => number(&digits)?,
-        AttributeValue::S(text) => Value::String(text),
-        AttributeValue::L(values) => Value::Array(values.into_iter().map(value).collect::<Result<_, _>>()?),
-        AttributeValue::M(attributes) => Value::Object(from_map(attributes)?),
-        AttributeValue::Ss(texts) => Value::Array(texts.into_iter().map(Value::String).collect()),
+        AttributeValue::Null(_) => Json::Null,
+        AttributeValue::Bool(truth) => Json::Bool(truth),
+        AttributeValue::N(digits) => Json::Number(number(&digits)?),
+        AttributeValue::S(text) => Json::String(text),
+        AttributeValue::L(values) => Json::Array(values.into_iter().map(value).collect::<Result<_, _>>()?),
+        AttributeValue::M(attributes) => Json::Object(from_map(attributes)?),
+        AttributeValue::Ss(mut texts) => {
+            texts.sort_unstable();
+            Json::Array(texts.into_iter().map(Json::String).collect())
+        }
         AttributeValue::Ns(numbers) => {
-            Value::Array(numbers.iter().map(|digits| number(digits)).collect::<Result<_, _>>()?)
+            let mut numbers = numbers.iter().map(|digits| number(digits)).collect::<Result<Vec<_>, _>>()?;
+            numbers.sort_by_cached_key(Number::decimal);
+            Json::Array(numbers.into_iter().map(Json::Number).collect())
         }
         AttributeValue::B(_) | AttributeValue::Bs(_) | _ => return Err("binary values are no JSON".to_owned()),
     })
 }
 
-fn number(digits: &str) -> Result<Value, String> {
-    digits.parse::<Number>().map(Value::Number).map_err(|_not_json| "a number is no JSON number".to_owned())
+fn number(digits: &str) -> Result<Number, String> {
+    Number::parse(digits).ok_or_else(|| "a number is no JSON number".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::json;
 
     use super::*;
 
     fn fields(json: &str) -> Fields {
-        serde_json::from_str(json).unwrap()
+        Json::parse(json).unwrap().into_object().unwrap()
     }
 
     fn round_trip(fields: &Fields) -> Fields {
@@ -131,7 +126,7 @@ mod tests {
         );
         assert_eq!(round_trip(&kept), kept);
         assert_eq!(
-            serde_json::to_string(&round_trip(&kept)).unwrap(),
+            Json::Object(round_trip(&kept)).to_string(),
             r#"{"a":9007199254740993,"b":1.10,"c":-12345678901234567890123456789012345678,"d":1e-130,"e":0,"f":-0.0,"g":9e+125}"#
         );
     }
@@ -150,29 +145,35 @@ mod tests {
     }
 
     #[test]
-    fn sets_become_lists_and_binary_values_are_refused() {
-        let sets = HashMap::from([
-            ("s".to_owned(), AttributeValue::Ss(vec!["a".into()])),
-            ("n".to_owned(), AttributeValue::Ns(vec!["1.5".into()])),
-        ]);
-        assert_eq!(Value::Object(from_map(sets).unwrap()), json!({"s":["a"],"n":[1.5]}));
+    fn sets_become_lists_in_one_order_and_binary_values_are_refused() {
+        let texts = ["b", "a", "é", "", "B"].map(str::to_owned);
+        let numbers = ["10", "9", "-1", "1.5", "-2e1"].map(str::to_owned);
+        for turn in 0..5 {
+            let (mut texts, mut numbers) = (texts.clone(), numbers.clone());
+            texts.rotate_left(turn);
+            numbers.rotate_left(turn);
+            let (texts, numbers) = (AttributeValue::Ss(texts.to_vec()), AttributeValue::Ns(numbers.to_vec()));
+            let sets = HashMap::from([("s".to_owned(), texts), ("l".to_owned(), AttributeValue::L(vec![numbers]))]);
+            let lists = Json::Object(from_map(sets).unwrap()).to_string();
+            assert_eq!(lists, r#"{"l":[[-2e1,-1,1.5,9,10]],"s":["","B","a","b","é"]}"#);
+        }
         let binary = HashMap::from([("b".to_owned(), AttributeValue::B(vec![1].into()))]);
         assert!(from_map(binary).is_err());
     }
 
-    fn any_value() -> impl Strategy<Value = Value> {
+    fn any_value() -> impl Strategy<Value = Json> {
         let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            any::<i64>().prop_map(Value::from),
-            any::<u64>().prop_map(Value::from),
-            (-1e100f64..1e100).prop_map(Value::from),
-            "\\PC{0,8}".prop_map(Value::from),
+            Just(Json::Null),
+            any::<bool>().prop_map(Json::from),
+            any::<i64>().prop_map(Json::from),
+            any::<u64>().prop_map(Json::from),
+            (-1e100f64..1e100).prop_map(|double| Json::Number(Number::parse(&double.to_string()).unwrap())),
+            "\\PC{0,8}".prop_map(Json::from),
         ];
         leaf.prop_recursive(4, 32, 4, |inner| {
             prop_oneof![
-                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::Array),
-                prop::collection::btree_map("\\PC{1,4}", inner, 0..4).prop_map(|map| map.into_iter().collect()),
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Json::Array),
+                prop::collection::btree_map("\\PC{1,4}", inner, 0..4).prop_map(Json::Object),
             ]
         })
     }
@@ -180,9 +181,8 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_read_is_what_was_stored(
-            map in prop::collection::btree_map("\\PC{1,4}", any_value(), 0..6)
+            fields in prop::collection::btree_map("\\PC{1,4}", any_value(), 0..6)
         ) {
-            let fields: Fields = map.into_iter().collect();
             prop_assert_eq!(round_trip(&fields), fields);
         }
     }

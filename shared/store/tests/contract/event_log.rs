@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use domain::{LoggedEvent, Version};
+use domain::{Json, LoggedEvent, Version};
 use futures_util::{StreamExt, stream};
-use serde_json::{Value, json};
+use serde_json::json;
 use store::event_log::{AppendError, ReadError};
 
-use crate::{engine::ChangeFeed, event, open, order, tables::Tables};
+use crate::{engine::ChangeFeed, event, event_of, open, order, tables::Tables};
 
 const ALL: std::ops::RangeInclusive<Version> = Version::FIRST..=Version::new(u64::MAX);
 
@@ -99,13 +99,13 @@ async fn what_is_appended_is_what_is_read() {
         "whole": 9_007_199_254_740_993_u64, "gone": null, "empty": "", "yes": true, "list": [1, [], {}, "é\u{1}𝄞"],
         "deep": deep, "e\u{301}": 2, "é": 1,
     });
-    let digits: Value = serde_json::from_str(r#"{"exact": 12345678901234567890123456789.012345678}"#).unwrap();
-    for (event_ref, data) in [(1, &data), (2, &digits)] {
-        store.event_log.append(&event("o", event_ref, data), None).await.unwrap();
+    let digits = || Json::parse(r#"{"exact": 12345678901234567890123456789.012345678}"#).unwrap();
+    for event in [event("o", 1, &data), event_of("o", 2, digits())] {
+        store.event_log.append(&event, None).await.unwrap();
     }
     let log = store.event_log.range(&order("o"), ALL).await.unwrap();
     assert_eq!(log[0].event, event("o", 1, &data));
-    assert_eq!(log[1].event, event("o", 2, &digits));
+    assert_eq!(log[1].event, event_of("o", 2, digits()));
 }
 
 #[tokio::test]

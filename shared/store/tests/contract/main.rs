@@ -17,7 +17,7 @@ mod sizes;
 mod subscriptions;
 mod tables;
 
-use domain::{Event, EventData, EventRef, Fields, LoggedEvent, OrderId, Origin, Version};
+use domain::{Event, EventData, EventRef, Fields, Json, LoggedEvent, OrderId, Origin, Version};
 use engine::ChangeFeed;
 use serde_json::{Value, json};
 use store::Store;
@@ -33,9 +33,13 @@ fn order(id: &str) -> OrderId {
 }
 
 fn event(order_id: &str, event_ref: u64, more: &Value) -> Event {
-    let mut data = json!({"eventName": "OrderPlaced", "orderId": order_id});
-    data.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    let data = EventData::new(data.as_object().unwrap().clone()).unwrap();
+    event_of(order_id, event_ref, Json::from(more.clone()))
+}
+
+fn event_of(order_id: &str, event_ref: u64, more: Json) -> Event {
+    let mut data = Json::from(json!({"eventName": "OrderPlaced", "orderId": order_id})).into_object().unwrap();
+    data.extend(more.into_object().unwrap());
+    let data = EventData::new(data).unwrap();
     Event { event_ref: EventRef::parse(&event_ref.to_string()).unwrap(), ts_us: 1_605_999_005_510_000, data }
 }
 

@@ -1,9 +1,8 @@
 //! Sizes of items: what the store takes is what DynamoDB takes, to the byte.
 
 use aws_sdk_dynamodb::{Client, error::ProvideErrorMetadata, types::AttributeValue};
-use domain::{Fields, Projection, Version, limits::ITEM_BYTES_MAX};
+use domain::{Fields, Json, Projection, Version, limits::ITEM_BYTES_MAX};
 use proptest::{prelude::*, test_runner::TestRunner};
-use serde_json::{Value, json};
 use store::{
     ProjectionWrite,
     item::{Item, NotStorable, event, projection},
@@ -16,21 +15,21 @@ use crate::{engine::ChangeFeed, open, order, tables::Tables};
 /// The largest text that an item has beside anything else.
 const PADDING_BYTES_MAX: usize = ITEM_BYTES_MAX;
 
-fn number(text: &str) -> Value {
-    serde_json::from_str(text).unwrap()
+fn number(text: &str) -> Json {
+    Json::parse(text).unwrap()
 }
 
 #[tokio::test]
 async fn a_projection_of_many_small_numbers_is_refused_before_it_is_sent() {
     let store = &open().await;
-    let fields = json!({"prices": vec![number("1.2"); 110_000]});
-    let projection = Projection::stored(Version::FIRST, fields.as_object().unwrap().clone());
+    let fields = Fields::from([("prices".to_owned(), Json::Array(vec![number("1.2"); 110_000]))]);
+    let projection = Projection::stored(Version::FIRST, fields);
     let refused = store.projections.put(&order("o"), &projection, ProjectionWrite::default()).await;
     assert!(matches!(refused, Err(PutError::NotStorable(NotStorable::TooLarge { .. }))), "{refused:?}");
 }
 
 /// Numbers in every notation that JSON has and DynamoDB takes.
-fn any_number() -> impl Strategy<Value = Value> {
+fn any_number() -> impl Strategy<Value = Json> {
     let digits = prop_oneof![Just("0".to_owned()), "[1-9][0-9]{0,18}", "[1-9]0{1,12}"];
     let fraction = prop_oneof![Just(String::new()), "\\.[0-9]{1,19}", "\\.0{1,6}[1-9]?0{0,3}"];
     let exponent = prop_oneof![Just(String::new()), "[eE][+-]?[0-9]{1,2}"];
@@ -40,23 +39,23 @@ fn any_number() -> impl Strategy<Value = Value> {
     })
 }
 
-fn any_value() -> impl Strategy<Value = Value> {
+fn any_value() -> impl Strategy<Value = Json> {
     let leaf = prop_oneof![
-        1 => Just(Value::Null),
-        1 => any::<bool>().prop_map(Value::from),
+        1 => Just(Json::Null),
+        1 => any::<bool>().prop_map(Json::from),
         6 => any_number(),
-        2 => "\\PC{0,12}".prop_map(Value::from),
+        2 => "\\PC{0,12}".prop_map(Json::from),
     ];
     leaf.prop_recursive(4, 64, 8, |inner| {
         prop_oneof![
-            prop::collection::vec(inner.clone(), 0..8).prop_map(Value::Array),
-            prop::collection::btree_map("\\PC{1,6}", inner, 0..8).prop_map(|map| map.into_iter().collect()),
+            prop::collection::vec(inner.clone(), 0..8).prop_map(Json::Array),
+            prop::collection::btree_map("\\PC{1,6}", inner, 0..8).prop_map(Json::Object),
         ]
     })
 }
 
 fn any_fields() -> impl Strategy<Value = Fields> {
-    prop::collection::btree_map("\\PC{1,6}", any_value(), 0..12).prop_map(|map| map.into_iter().collect())
+    prop::collection::btree_map("\\PC{1,6}", any_value(), 0..12)
 }
 
 /// The fields with padding, so long that one byte more is refused.
