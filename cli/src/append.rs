@@ -13,7 +13,7 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     args, deployment,
@@ -37,10 +37,12 @@ pub(crate) async fn run(options: args::Append) -> Result<(), Failure> {
     let good = if is_readable_twice { check(&file, skip_bad)? } else { 0 };
     let store = deployment::open(&target)?;
     let (sender, mut lines) = mpsc::channel(LINES_AHEAD_MAX);
-    let reading = {
+    let (done, reading) = oneshot::channel();
+    {
         let file = file.clone();
-        tokio::task::spawn_blocking(move || read(&file, |line| sender.blocking_send(line).is_ok()))
-    };
+        // A thread that nobody waits for: it may hang on standard input when the command is done.
+        std::thread::spawn(move || done.send(read(&file, |line| sender.blocking_send(line).is_ok())));
+    }
     let progress = progress::bar(good, "events");
     let mut window = Window::new(&store.event_log);
     let (mut is_over, mut stopped_at, mut failed) = (false, None, None);
@@ -68,7 +70,6 @@ pub(crate) async fn run(options: args::Append) -> Result<(), Failure> {
             },
         }
     }
-    // A reader that waits to hand over a line ends; one that waits for input ends with the process.
     drop(lines);
     let Counts { appended, was_there } = window.counts();
     for line in window.into_lines() {

@@ -16,7 +16,8 @@ const run = (program, args, options) =>
 
 const CONSUMER = `
 import { connect, FoldcastError } from '@foldcast/client';
-const client = connect({ url: 'wss://x', token: async () => 'token' });
+import { parseLossless } from '@foldcast/client/lossless';
+const client = connect({ url: 'wss://x', token: async () => 'token', parse: parseLossless });
 for await (const update of client.order('o', { since: 1 })) {
   const version: number = update.version;
   const ref: string | undefined = update.events[0]?.ref;

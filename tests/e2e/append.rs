@@ -60,7 +60,9 @@ fn nothing_of_a_bad_file_is_appended_unless_it_is_asked_for() {
 #[test]
 fn what_comes_through_a_pipe_is_appended_as_it_comes_up_to_the_first_bad_event() {
     let stack = Stack::start(Data::Ephemeral);
-    let mut append = stack.command(&["append", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut append = stack.command(&["append", "-"]);
+    append.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut append = append.spawn().unwrap();
     let (mut input, mut output) = (append.stdin.take().unwrap(), BufReader::new(append.stdout.take().unwrap()));
     for version in 1..=3 {
         writeln!(input, "{}", GOOD.replace(r#""7""#, &format!("\"{version}\""))).unwrap();
@@ -70,8 +72,9 @@ fn what_comes_through_a_pipe_is_appended_as_it_comes_up_to_the_first_bad_event()
         let line: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(line, json!({"orderId": "guid_1", "ref": version.to_string(), "version": version}));
     }
+    writeln!(input, "{{}}").unwrap();
+    assert_eq!(append.wait().unwrap().code(), Some(1), "it ends though the pipe is open");
     drop(input);
-    assert!(append.wait().unwrap().success());
 
     let lines = [GOOD.replace(r#""7""#, r#""3""#), GOOD.to_owned(), "{}".to_owned(), GOOD.replace(r#""7""#, r#""8""#)];
     let refused = stack.run_with_input(&["append", "-"], &lines.join("\n"));

@@ -6,14 +6,13 @@ use domain::{Json, json};
 use protocol::{Message, Request, parts::Assembler};
 
 #[path = "../../../cli/src/append/input.rs"]
-#[expect(dead_code, reason = "the command looks into what it is handed")]
 mod input;
 
 /// Reads the bytes in every way.
 ///
 /// # Panics
 /// If what was read is not read again as it was written.
-pub fn read(data: &[u8]) {
+pub(crate) fn read(data: &[u8]) {
     if let Ok(value) = Json::parse(data) {
         let text = value.to_string();
         assert_eq!(Json::parse(&text).as_ref(), Ok(&value), "what was written is read");
@@ -22,7 +21,7 @@ pub fn read(data: &[u8]) {
     }
     Json::parse_strict(data).ok();
     input::read(data, |_line| true).ok();
-    fauna_feed::FaunaError::read(400, data);
+    drop(fauna_feed::FaunaError::read(400, data));
     let Ok(text) = std::str::from_utf8(data) else { return };
     for field in [None, Some("Records")] {
         for element in json::elements(text, field).ok().flatten().unwrap_or_default() {
@@ -33,7 +32,7 @@ pub fn read(data: &[u8]) {
     Request::parse(text).ok();
     Message::read(text).ok();
     Assembler::default().accept(text);
-    queues::Content::read(text);
+    drop(queues::Content::read(text));
     if let Ok(template) = serde_json::from_str(text) {
         local::template::read(&template, &BTreeMap::new()).ok();
     }
