@@ -128,6 +128,8 @@ impl Subscribe {
             Ok(()) => self.serve(&caller, text, &answers).await,
             Err(not_paid) => answers.send(Message::Error(caller.not_paid(&not_paid))).await,
         };
+        // What the last step cost; if that is too much, the next message is refused.
+        answers.meter.pay().await.ok();
         if let Err(AnswerError::Gone) = served {
             self.forget(caller.connection_id()).await;
             return Ok(json!({"statusCode": 200}));
