@@ -97,8 +97,9 @@ impl Subscribe {
         })
     }
 
-    /// Answers one message, if its principal may cost more. The last frame of the answer is the route response; those before it are pushed. A connection
-    /// whose token has expired is closed and not answered: its client comes back with another one.
+    /// Answers one message, if its principal may cost more. The last frame of the answer is the route response; those before it
+    /// are pushed. A connection whose token has expired, or that sends on and on though it is refused, is closed and not
+    /// answered: its client comes back with another token, or later.
     ///
     /// # Errors
     /// [`SubscribeError`] if the invocation is none of API Gateway's or a frame could not be pushed.
@@ -125,11 +126,14 @@ impl Subscribe {
         }
         let answers = Answers::new(&self.push, meter, caller.connection_id(), deadline);
         let served = match paid {
-            Ok(()) => self.serve(&caller, text, &answers).await,
+            Ok(()) => {
+                let served = self.serve(&caller, text, &answers).await;
+                // What the last step cost; if that is too much, the next message is refused.
+                answers.meter.pay().await.ok();
+                served
+            }
             Err(not_paid) => answers.send(Message::Error(caller.not_paid(&not_paid))).await,
         };
-        // What the last step cost; if that is too much, the next message is refused.
-        answers.meter.pay().await.ok();
         if let Err(AnswerError::Gone) = served {
             self.forget(caller.connection_id()).await;
             return Ok(json!({"statusCode": 200}));
