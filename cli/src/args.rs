@@ -182,7 +182,7 @@ pub(crate) struct Rebuild {
     /// Write down each order that is done in this file, and leave out those that it has; it goes when all are done
     #[arg(long, value_name = "FILE", conflicts_with = "order_ids")]
     pub(crate) resume: Option<PathBuf>,
-    /// The address of @connections [default: MANAGEMENT_ENDPOINT, else the local stack]
+    /// The address of @connections [default: MANAGEMENT_ENDPOINT, else that of the tables: the local stack's own, or on AWS the one that the newest connection names]
     #[arg(long, value_name = "URL")]
     pub(crate) management_url: Option<String>,
     #[command(flatten)]
@@ -217,7 +217,7 @@ pub(crate) enum FailuresCommand {
         /// Every message
         #[arg(long)]
         all: bool,
-        /// The address of @connections [default: MANAGEMENT_ENDPOINT, else the local stack]
+        /// The address of @connections [default: MANAGEMENT_ENDPOINT, else that of the tables: the local stack's own, or on AWS the one that the newest connection names]
         #[arg(long, value_name = "URL")]
         management_url: Option<String>,
         #[command(flatten)]

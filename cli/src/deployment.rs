@@ -34,26 +34,36 @@ pub(crate) fn open(target: &Target) -> anyhow::Result<Store> {
 }
 
 /// Opens what folds and pushes the deployment's orders.
-pub(crate) fn orders(target: &Target, management_url: Option<&str>) -> anyhow::Result<Orders> {
-    let endpoint = || {
-        let set = var(MANAGEMENT_VARIABLE).filter(|url| !url.is_empty());
-        management_url.map(str::to_owned).or(set).or_else(|| (!target.aws).then(|| LOCAL_MANAGEMENT.to_owned()))
+pub(crate) async fn orders(target: &Target, management_url: Option<&str>) -> anyhow::Result<Orders> {
+    let endpoint = match management_url.map(str::to_owned).or_else(|| set(MANAGEMENT_VARIABLE)) {
+        None => management_endpoint(target).await?,
+        given => given,
     };
-    let var = |name: &str| if name == MANAGEMENT_VARIABLE { endpoint() } else { chosen(target, var, name) };
+    let endpoint = endpoint.context(
+        "no connection names the API's stage: --management-url does, and the deployment's outputs have its address",
+    )?;
+    let var = |name: &str| if name == MANAGEMENT_VARIABLE { Some(endpoint.clone()) } else { chosen(target, var, name) };
     let sdk = sdk_config(var).context("the credentials of AWS are incomplete")?;
     Orders::with_sdk(&sdk, &var)
 }
 
 /// Opens the deployment's failure queue. The local stack has it on the port of the WebSocket API.
-pub(crate) fn failure_queue(target: &Target, queue_url: Option<&str>) -> anyhow::Result<FailureQueue> {
-    let set = |name: &str| var(name).filter(|value| !value.is_empty());
+pub(crate) async fn failure_queue(target: &Target, queue_url: Option<&str>) -> anyhow::Result<FailureQueue> {
     let given = queue_url.map(str::to_owned).or_else(|| set(FAILURE_QUEUE_VARIABLE));
     let url = match given {
         None if !target.aws => Some(up::variable_of("event-handler", FAILURE_QUEUE_VARIABLE)?),
         given => given,
     };
-    let local = || origin(&set(MANAGEMENT_VARIABLE).unwrap_or_else(|| LOCAL_MANAGEMENT.to_owned()));
-    let endpoint = (!target.aws).then(|| set(SQS_ENDPOINT_VARIABLE).unwrap_or_else(local));
+    let endpoint = match set(SQS_ENDPOINT_VARIABLE) {
+        None if !target.aws => {
+            let management = match set(MANAGEMENT_VARIABLE) {
+                None => management_endpoint(target).await?,
+                given => given,
+            };
+            management.map(|management| origin(&management))
+        }
+        given => given.filter(|_| !target.aws),
+    };
     let sdk = sdk_config(|name: &str| chosen(target, var, name)).context("the credentials of AWS are incomplete")?;
     let queue = FailureQueue::from_vars(&sdk, |name| match name {
         FAILURE_QUEUE_VARIABLE => url.clone(),
@@ -61,6 +71,22 @@ pub(crate) fn failure_queue(target: &Target, queue_url: Option<&str>) -> anyhow:
         _ => None,
     });
     queue.context("--queue-url names the failure queue; the deployment's outputs have its address")
+}
+
+/// The address of `@connections` that belongs to the tables: a local stack tags its tables with it, and on AWS the newest
+/// connection names it.
+async fn management_endpoint(target: &Target) -> anyhow::Result<Option<String>> {
+    let connections = open(target)?.connections;
+    let found = if target.aws { connections.newest_stage().await } else { connections.local_stage().await };
+    let found = found.context("cannot find the address of @connections: --management-url names it")?;
+    // What is not a local stack on this machine has no connections: nobody can be reached there by mistake.
+    let local = || (!target.aws).then(|| LOCAL_MANAGEMENT.to_owned());
+    Ok(found.map(|stage| stage.as_str().to_owned()).or_else(local))
+}
+
+/// A variable of this process, unless it is empty.
+fn set(name: &str) -> Option<String> {
+    var(name).filter(|value| !value.is_empty())
 }
 
 /// The deployment's name: its log, and where that is.

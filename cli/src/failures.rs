@@ -21,20 +21,20 @@ use taken::Taken;
 
 pub(crate) async fn run(options: args::Failures) -> Result<(), Failure> {
     match options.command {
-        FailuresCommand::List { queue } => list(&open(&queue)?).await,
-        FailuresCommand::Show { id, queue } => show(&open(&queue)?, &id).await,
-        FailuresCommand::Delete { ids, queue } => delete(&open(&queue)?, &ids).await,
+        FailuresCommand::List { queue } => list(&open(&queue).await?).await,
+        FailuresCommand::Show { id, queue } => show(&open(&queue).await?, &id).await,
+        FailuresCommand::Delete { ids, queue } => delete(&open(&queue).await?, &ids).await,
         FailuresCommand::Replay { ids, all, management_url, queue } => {
-            let opened = open(&queue)?;
-            let orders = deployment::orders(&queue.target, management_url.as_deref()).map_err(Failure::usage)?;
+            let opened = open(&queue).await?;
+            let orders = deployment::orders(&queue.target, management_url.as_deref()).await.map_err(Failure::usage)?;
             let ids = if all { None } else { Some(ids) };
             Box::pin(replay::run(&opened, &orders, ids)).await
         }
     }
 }
 
-fn open(queue: &args::Queue) -> Result<FailureQueue, Failure> {
-    deployment::failure_queue(&queue.target, queue.queue_url.as_deref()).map_err(Failure::usage)
+async fn open(queue: &args::Queue) -> Result<FailureQueue, Failure> {
+    deployment::failure_queue(&queue.target, queue.queue_url.as_deref()).await.map_err(Failure::usage)
 }
 
 async fn list(queue: &FailureQueue) -> Result<(), Failure> {

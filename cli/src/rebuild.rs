@@ -49,7 +49,7 @@ struct Report {
 
 pub(crate) async fn run(options: args::Rebuild) -> Result<(), Failure> {
     let args::Rebuild { order_ids, resume, management_url, target } = options;
-    let orders: Orders = deployment::orders(&target, management_url.as_deref()).map_err(Failure::usage)?;
+    let orders: Orders = deployment::orders(&target, management_url.as_deref()).await.map_err(Failure::usage)?;
     if !order_ids.is_empty() {
         let named = Chosen { order_ids: order_ids.into_iter().collect(), skipped: 0, broken: 0, resume: None };
         let report = rebuild_all(&orders, named).await?;

@@ -58,7 +58,7 @@ export function connect(options) {
 }
 
 function closed() {
-  return new FoldcastError('closed', 'client closed');
+  return new FoldcastError('closed', 'closed');
 }
 
 /** What `connect` gives. */
@@ -359,7 +359,8 @@ export class Foldcast {
         // It is forbidden without being asked for, when an order has got another owner.
         (order.busyOn === socket || (orderId && code === 'forbidden' && order.subscribedOn === socket)),
     );
-    if (code === 'internal') this.#failedOn(orders, orderId === undefined);
+    // What names no order may be about any of them that wait: each is asked for alone, and then it is known.
+    if (code === 'internal' || orders.length > 1) this.#failedOn(orders, !orderId);
     else for (const order of orders) order.end(new FoldcastError(code, message, requestId));
   }
 

@@ -49,9 +49,17 @@ export type Sent =
 
 export interface Error {
   code: "bad_request" | "forbidden" | "too_many_subscriptions" | "too_large" | "internal";
+  /**
+   * The order's place in the list of the message that is answered, from 0.
+   */
+  index?: number;
   message: string;
   orderId?: string;
   requestId: string;
+  /**
+   * The same message may succeed after so many milliseconds.
+   */
+  retryAfterMs?: number;
   type: "error";
 }
 export interface Event {

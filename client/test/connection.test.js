@@ -123,6 +123,31 @@ test('a fresh connection with another token takes over before the token of the o
   client.close();
 });
 
+test('an error that names no order ends none of several that wait, and each is asked for alone', async () => {
+  const { client, socket, seen, errors } = await following(['a', 'b']);
+  const bad = { type: 'error', code: 'bad_request', message: 'the message is not JSON', requestId: 'r' };
+  socket.said();
+  socket.hear(bad);
+  await pass(1_000);
+  assert.deepEqual(errors, []);
+  assert.deepEqual(socket.said(), [{ action: 'subscribe', orders: [{ orderId: 'a' }] }]);
+  socket.hear(bad);
+  await pass(2_000);
+  assert.deepEqual(errors.map(({ code }) => code), ['bad_request'], 'only one waits, and it is meant');
+  assert.deepEqual(socket.said(), [{ action: 'subscribe', orders: [{ orderId: 'b' }] }]);
+  socket.hear(update('b', 1));
+  assert.deepEqual(seen.map(({ orderId }) => orderId), ['b']);
+  client.close();
+});
+
+test('an error that names an order ends that one', async () => {
+  const { client, socket, seen, errors } = await following(['a', 'b']);
+  socket.hear({ type: 'error', code: 'bad_request', message: 'since', requestId: 'r', orderId: 'b', index: 1 });
+  socket.hear(update('a', 1));
+  assert.deepEqual([errors.length, seen.map(({ orderId }) => orderId)], [1, ['a']]);
+  client.close();
+});
+
 test('a gap asks for what is missing, once', async () => {
   const { client, socket, seen } = await following(['a']);
   socket.hear(update('a', 1));

@@ -76,6 +76,16 @@ impl DynamoDb {
         Ok(Self { database, mend: Arc::new(Mutex::new(mend)), serving, sweeping, stop })
     }
 
+    /// Tags a table.
+    pub(crate) fn tag(&self, table: &str, key: &str, value: &str) -> anyhow::Result<()> {
+        let described = self.database.describe_table(DescribeTableRequest { table_name: table.to_owned() })?;
+        let described = serde_json::to_value(described)?;
+        let arn = described.pointer("/Table/TableArn").with_context(|| format!("the table {table} has no ARN"))?;
+        let request = json!({"ResourceArn": arn, "Tags": [{"Key": key, "Value": value}]});
+        self.database.tag_resource(serde_json::from_value(request)?)?;
+        Ok(())
+    }
+
     /// A reader of a table's change feed, which shows this of each record.
     pub(crate) fn change_feed(&self, table: &str, view: StreamView) -> anyhow::Result<ChangeFeed> {
         ChangeFeed::open(self.database.clone(), Arc::clone(&self.mend), table, view)

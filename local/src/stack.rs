@@ -43,6 +43,9 @@ use crate::{
 use listener::listen;
 pub use operator::Watch;
 
+/// The tag that tells whoever finds a table where its stack's `@connections` and SQS are.
+const MANAGEMENT_TAG: &str = "local:management-endpoint";
+
 /// What to run and where.
 pub struct StackOptions {
     /// The CloudFormation template.
@@ -150,10 +153,12 @@ impl Stack {
         let dynamodb_listener = listen(SocketAddr::new(options.address, options.dynamodb_port))?;
         let lock = folder.map(lock).transpose()?;
         let (address, dynamodb_address) = (local_address(&listener)?, local_address(&dynamodb_listener)?);
+        let management_url = format!("http://{address}/{}", api.stage);
         let mut environment = options.environment;
         environment.extend([
             ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), format!("http://{dynamodb_address}")),
-            ("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI".to_owned(), format!("http://{address}/{}", api.stage)),
+            ("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI".to_owned(), management_url.clone()),
+            ("LOCAL_MANAGEMENT_ENDPOINT".to_owned(), management_url.clone()),
             ("AWS_ENDPOINT_URL_SQS".to_owned(), format!("http://{address}")),
         ]);
         let upstream = Upstream { dynamodb: dynamodb_address, gateway: address, stage: api.stage.clone() };
@@ -161,6 +166,9 @@ impl Stack {
         let functions = Arc::new(Functions::new(programs, &environment, &faults, &upstream));
         let tables = application.tables.values();
         let dynamodb = DynamoDb::start(folder, tables, dynamodb_listener).map_err(StartError::Tables)?;
+        for table in application.tables.values() {
+            dynamodb.tag(&table.name, MANAGEMENT_TAG, &management_url).map_err(StartError::Tables)?;
+        }
         let queues =
             Arc::new(Queues::open(folder, application.queues.clone()).map_err(|source| folder_error(folder, source))?);
         let (stop, stopped) = watch::channel(false);

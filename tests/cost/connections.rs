@@ -10,6 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use domain::price;
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -26,6 +27,9 @@ pub(crate) struct Connections {
     /// The address of both, without the stage.
     pub(crate) origin: String,
     posts: Arc<AtomicU64>,
+    closes: Arc<AtomicU64>,
+    /// What the posts came to, by API Gateway's price and the internet's.
+    nano_dollars: Arc<AtomicU64>,
     queues: Arc<Queues>,
 }
 
@@ -34,29 +38,35 @@ impl Connections {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
-        let posts = Arc::new(AtomicU64::new(0));
+        let [posts, closes, nano_dollars] = [(); 3].map(|()| Arc::new(AtomicU64::new(0)));
         let queues = Arc::new(Queues::open(None, [(PAGE_QUEUE.to_owned(), Queue::default())]).unwrap());
-        let shared = (Arc::clone(&posts), Arc::clone(&queues));
+        let counts = [&posts, &closes, &nano_dollars].map(Arc::clone);
+        let shared = (counts, Arc::clone(&queues));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let shared = shared.clone();
                 let answer = service_fn(move |request: Request<Incoming>| {
-                    let (counted, queues) = shared.clone();
+                    let ([posts, closes, nano_dollars], queues) = shared.clone();
                     async move {
                         let (head, body) = request.into_parts();
                         let body = body.collect().await.unwrap().to_bytes();
                         if let Some(answer) = queue::answer(&head.headers, &body, &queues) {
                             return Ok(answer.await);
                         }
-                        assert_eq!(head.method, Method::POST, "nothing is closed");
-                        counted.fetch_add(1, Ordering::Relaxed);
+                        if head.method == Method::POST {
+                            posts.fetch_add(1, Ordering::Relaxed);
+                            nano_dollars.fetch_add(price::message_out(body.len()), Ordering::Relaxed);
+                        } else {
+                            assert_eq!(head.method, Method::DELETE);
+                            closes.fetch_add(1, Ordering::Relaxed);
+                        }
                         Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
                     }
                 });
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
             }
         });
-        Self { origin, posts, queues }
+        Self { origin, posts, closes, nano_dollars, queues }
     }
 
     /// The pages that were handed over since the last time, as the fan-out is invoked with them, one at a time.
@@ -64,6 +74,16 @@ impl Connections {
         let pages = self.queues.messages(PAGE_QUEUE).unwrap();
         self.queues.delete(PAGE_QUEUE, |_page| true).unwrap();
         pages.iter().map(|page| json!({"Records": [{"messageId": page.message_id, "body": page.body}]})).collect()
+    }
+
+    /// What the posts came to since the last time, in billionths of a dollar.
+    pub(crate) fn take_nano_dollars(&self) -> u64 {
+        self.nano_dollars.swap(0, Ordering::Relaxed)
+    }
+
+    /// Connections that were closed since the last time.
+    pub(crate) fn take_closes(&self) -> u64 {
+        self.closes.swap(0, Ordering::Relaxed)
     }
 
     /// Posts since the last time.

@@ -21,12 +21,13 @@ const PLATFORM: [(&str, &str); 5] = [
 ];
 
 /// What is asked and is not there on AWS: addresses of other endpoints, whoever is let in without a token, smaller pages.
-const ELSEWHERE: [&str; 6] = [
+const ELSEWHERE: [&str; 7] = [
     "ANONYMOUS_SCOPE",
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI",
     "AWS_ENDPOINT_URL_DYNAMODB",
     "AWS_ENDPOINT_URL_SQS",
+    "LOCAL_MANAGEMENT_ENDPOINT",
     "PAGE_SUBSCRIBERS_MAX",
 ];
 

@@ -20,6 +20,7 @@ mod security;
 mod tail;
 mod telemetry;
 mod up;
+mod wrong_stack;
 
 use serde_json::Value;
 use tests::stack::{Stack, root};

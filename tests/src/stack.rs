@@ -158,7 +158,7 @@ impl Stack {
         match args.first() {
             Some(&"tail") => command.args(["--url", &self.websocket_url]),
             Some(&"token") => &mut command,
-            _ => command.args(["--endpoint-url", &self.dynamodb_url]).env("MANAGEMENT_ENDPOINT", &self.management_url),
+            _ => command.args(["--endpoint-url", &self.dynamodb_url]).env_remove("MANAGEMENT_ENDPOINT"),
         };
         command
     }

@@ -1,33 +1,24 @@
 //! What AWS meters, and what it takes for it.
 //!
-//! Owns: the prices, their date, and adding up.
+//! Owns: the date of the prices, and adding up.
 //! Must not know: what is done with what is metered.
-//! Source: list prices of us-east-1, without free tiers and volume discounts. API Gateway (1 dollar a million messages of
-//! 32 KB, 25 cents a million connection-minutes) and data transfer: amnic.com and awsnegotiations.com, June 2026. DynamoDB
-//! on demand: airbyte.com, July 2025. Lambda on arm64 and SQS: list prices of 2025, to be checked against AWS's price pages.
+//! Source: `domain::price`.
 
 use std::{
     iter::Sum,
     ops::{Add, Mul},
 };
 
+use domain::price::{
+    CONNECTION_MINUTE, GB_SECOND, INVOCATION, KILOBYTE_OUT, MESSAGE, READ_UNIT, SQS_REQUEST, WRITE_UNIT,
+};
 use serde_json::{Value, json};
 
 /// When the youngest of the prices was looked at.
 pub(super) const PRICES_AS_OF: &str = "June 2026";
 
-/// Prices, in billionths of a dollar.
-const READ_UNIT: u64 = 125;
-const WRITE_UNIT: u64 = 625;
-const MESSAGE: u64 = 1_000;
-const CONNECTION_MINUTE: u64 = 250;
-const INVOCATION: u64 = 200;
-/// A GB-second; the memory is metered in MB of which 1,024 are a GB, the time in milliseconds.
-const GB_SECOND: u64 = 13_333;
+/// The memory is metered in MB of which 1,024 are a GB, the time in milliseconds.
 const MB_MS_A_GB_SECOND: u64 = 1_024_000;
-const SQS_REQUEST: u64 = 400;
-/// A thousand bytes to the internet.
-const KILOBYTE_OUT: u64 = 90;
 
 /// What was metered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 //! Must not know: where the token was, what its bearer may do with it. Time is an argument.
 //! Source: RFC 7519; RFC 8725, "JSON Web Token Best Current Practices".
 
-use domain::{Identity, Principal, PrincipalId};
+use domain::{Identity, Principal, PrincipalId, limits::CLOCK_SKEW_S};
 use jsonwebtoken::{DecodingKey, Header, Validation, decode, decode_header, errors::ErrorKind};
 use serde::Deserialize;
 use serde_json::Number;
@@ -13,9 +13,6 @@ use crate::{
     keys::{Keys, KeysUnavailable},
     token::Token,
 };
-
-/// How far the clocks of issuer and gateway may be apart, in seconds.
-const CLOCK_SKEW_S: i64 = 5;
 
 /// What is wrong with a token, without anything of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -111,9 +108,6 @@ impl Verifier {
         let claims =
             decode::<Claims>(token.as_str(), key, &validation).map_err(|error| Invalid::of(error.kind()))?.claims;
         let expires_at_s = seconds(&claims.exp).ok_or(Invalid::Malformed)?;
-        if expires_at_s.saturating_add(CLOCK_SKEW_S) <= now_s {
-            return Err(Invalid::Expired);
-        }
         if let Some(not_before) = &claims.nbf {
             let not_before_s = seconds(not_before).ok_or(Invalid::Malformed)?;
             if not_before_s > now_s.saturating_add(CLOCK_SKEW_S) {
@@ -125,7 +119,8 @@ impl Verifier {
             Scope::List(list) => list.join(" "),
         };
         let id = PrincipalId::new(claims.sub).map_err(|_invalid| Invalid::Subject)?;
-        Ok(Identity { principal: Principal::with_scope(id, &scope), expires_at_s: Some(expires_at_s) })
+        let identity = Identity { principal: Principal::with_scope(id, &scope), expires_at_s: Some(expires_at_s) };
+        if identity.has_expired(now_s) { Err(Invalid::Expired) } else { Ok(identity) }
     }
 }
 

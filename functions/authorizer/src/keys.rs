@@ -1,18 +1,22 @@
 //! The keys that tokens are signed with.
 //!
 //! Owns: that a key set is fetched seldom, that a rotated key is found soon, that an unreachable issuer is survived for a
-//! while, and that forged key names do not become requests to it.
+//! while, that a process without any keys tries hard to get some, and that forged key names do not become requests.
 //! Must not know: claims. Time is an argument.
 //! Source: RFC 7517; OpenID Connect Core, 10.1.1, "Rotation of Asymmetric Signing Keys".
 
 use std::{fmt, time::Duration};
 
+use domain::Allowance;
 use jsonwebtoken::{
     Algorithm, DecodingKey,
     jwk::{Jwk, JwkSet, KeyAlgorithm, PublicKeyUse},
 };
 use reqwest::{Client, Url, redirect::Policy};
-use tokio::sync::Mutex;
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep},
+};
 
 /// What published keys may sign by.
 const ALGORITHMS: [Algorithm; 2] = [Algorithm::RS256, Algorithm::ES256];
@@ -23,11 +27,23 @@ const FRESH_S: i64 = 600;
 /// How long keys are taken while their issuer does not answer.
 const USABLE_S: i64 = 3_600;
 
-/// The least time between two requests: whoever makes up key names causes no more.
+/// The least time between two requests, once keys were fetched.
 const PAUSE_S: i64 = 30;
+
+/// Requests because of a key name that is not known although the keys are fresh: two at once, and one in five minutes. Whoever
+/// makes up names causes no more in this process.
+const UNKNOWN_NAMES: Allowance = Allowance { at_once: 2 * UNKNOWN_NAME_COST, a_minute: 1 };
+const UNKNOWN_NAME_COST: u64 = 5;
 
 /// The longest wait for an answer; a browser waits meanwhile.
 const TIME_OUT: Duration = Duration::from_secs(3);
+
+/// The same of one attempt of several.
+const ATTEMPT_TIME_OUT: Duration = Duration::from_millis(1_500);
+
+/// The longest pause before the second attempt, doubled for each further one; the jitter is full, so that a thousand processes
+/// do not return to their issuer in the same moment.
+const PAUSE_FIRST: Duration = Duration::from_millis(100);
 
 /// The largest key set, in bytes: those of the large issuers have a few thousand.
 const KEY_SET_BYTES_MAX: usize = 256 * 1024;
@@ -53,6 +69,8 @@ struct Known {
     keys: Vec<SigningKey>,
     fetched_at_s: Option<i64>,
     tried_at_s: Option<i64>,
+    /// Until when is paid of [`UNKNOWN_NAMES`], in milliseconds since 1970.
+    paid_until_ms: i64,
 }
 
 /// One key of a set.
@@ -87,7 +105,7 @@ impl Published {
     pub(crate) fn at(url: Url) -> reqwest::Result<Self> {
         // Another library of this process may have chosen already; then it is the same one.
         rustls::crypto::ring::default_provider().install_default().ok();
-        let client = Client::builder().timeout(TIME_OUT).redirect(Policy::none()).build()?;
+        let client = Client::builder().redirect(Policy::none()).build()?;
         Ok(Self { url, client, known: Mutex::default() })
     }
 
@@ -98,26 +116,49 @@ impl Published {
         now_s: i64,
     ) -> Result<Option<DecodingKey>, KeysUnavailable> {
         let mut known = self.known.lock().await;
+        if known.fetched_at_s.is_none() {
+            let keys = self.fetch_first().await.inspect_err(warn)?;
+            known.fetched(keys, now_s);
+            return Ok(known.find(kid, algorithm));
+        }
         let found = known.find(kid, algorithm);
-        if found.is_some() && known.is_younger_than(FRESH_S, now_s) || known.was_tried_within(PAUSE_S, now_s) {
+        let is_fresh = known.is_younger_than(FRESH_S, now_s);
+        if is_fresh && found.is_some()
+            || known.was_tried_within(PAUSE_S, now_s)
+            || is_fresh && !known.takes_unknown_name(now_s)
+        {
             return known.usable(found, now_s);
         }
         known.tried_at_s = Some(now_s);
-        match self.fetch().await {
+        match self.fetch(TIME_OUT).await.inspect_err(warn) {
             Ok(keys) => {
-                *known = Known { keys, fetched_at_s: Some(now_s), tried_at_s: Some(now_s) };
+                known.fetched(keys, now_s);
                 Ok(known.find(kid, algorithm))
             }
-            Err(unavailable) => {
-                tracing::warn!(reason = unavailable.0, "the key set cannot be fetched");
-                if found.is_none() { Err(unavailable) } else { known.usable(found, now_s) }
-            }
+            Err(unavailable) if found.is_none() => Err(unavailable),
+            Err(_) => known.usable(found, now_s),
         }
     }
 
-    async fn fetch(&self) -> Result<Vec<SigningKey>, KeysUnavailable> {
+    /// Tries again and again, within the time that a browser waits: without any keys nobody is let in.
+    async fn fetch_first(&self) -> Result<Vec<SigningKey>, KeysUnavailable> {
+        let deadline = Instant::now() + TIME_OUT;
+        let mut pause_max = PAUSE_FIRST;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let fetched = self.fetch(left.min(ATTEMPT_TIME_OUT)).await;
+            let pause = pause_max.mul_f64(fastrand::f64());
+            if fetched.is_ok() || Instant::now() + pause >= deadline {
+                return fetched;
+            }
+            sleep(pause).await;
+            pause_max *= 2;
+        }
+    }
+
+    async fn fetch(&self, within: Duration) -> Result<Vec<SigningKey>, KeysUnavailable> {
         let unanswered = |_error| KeysUnavailable("its issuer does not answer");
-        let mut answer = self.client.get(self.url.clone()).send().await.map_err(unanswered)?;
+        let mut answer = self.client.get(self.url.clone()).timeout(within).send().await.map_err(unanswered)?;
         if !answer.status().is_success() {
             return Err(KeysUnavailable("its issuer answers with an error"));
         }
@@ -133,7 +174,26 @@ impl Published {
     }
 }
 
+fn warn(unavailable: &KeysUnavailable) {
+    tracing::warn!(reason = unavailable.0, "the key set cannot be fetched");
+}
+
 impl Known {
+    fn fetched(&mut self, keys: Vec<SigningKey>, now_s: i64) {
+        (self.keys, self.fetched_at_s, self.tried_at_s) = (keys, Some(now_s), Some(now_s));
+    }
+
+    /// Whether a name that is not known is looked for.
+    fn takes_unknown_name(&mut self, now_s: i64) -> bool {
+        match UNKNOWN_NAMES.spend(self.paid_until_ms, UNKNOWN_NAME_COST, now_s.saturating_mul(1_000)) {
+            Ok(paid_until_ms) => {
+                self.paid_until_ms = paid_until_ms;
+                true
+            }
+            Err(_exhausted) => false,
+        }
+    }
+
     /// A token names its key; only if it does not, and there is no choice, is it the one that there is.
     fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<DecodingKey> {
         let mut suited = self.keys.iter().filter(|key| key.algorithm == algorithm);

@@ -7,6 +7,7 @@ use domain::{
     ConnectionId,
     fan_out::Outcome,
     limits::{ANSWER_BYTES_MAX, ITEM_BYTES_MAX},
+    price,
 };
 use protocol::Message;
 use push::Push;
@@ -15,9 +16,13 @@ use tokio::{
     time::Instant,
 };
 
+use crate::meter::Meter;
+
 /// The answers to one message. The newest frame is held back until the next one comes.
 pub(crate) struct Answers<'a> {
     push: &'a Push,
+    /// Each frame is owed here.
+    pub(crate) meter: Meter<'a>,
     connection_id: &'a ConnectionId,
     deadline: Instant,
     held: Mutex<Option<String>>,
@@ -53,8 +58,8 @@ pub enum AnswerError {
 }
 
 impl<'a> Answers<'a> {
-    pub(crate) fn new(push: &'a Push, connection_id: &'a ConnectionId, deadline: Instant) -> Self {
-        Self { push, connection_id, deadline, held: Mutex::new(None), room: Semaphore::new(ANSWER_BYTES_MAX) }
+    pub(crate) fn new(push: &'a Push, meter: Meter<'a>, connection_id: &'a ConnectionId, deadline: Instant) -> Self {
+        Self { push, meter, connection_id, deadline, held: Mutex::new(None), room: Semaphore::new(ANSWER_BYTES_MAX) }
     }
 
     /// Waits until there is room for the largest order. Whoever has read the order gives back what it does not need.
@@ -68,6 +73,7 @@ impl<'a> Answers<'a> {
     pub(crate) async fn send(&self, message: Message) -> Result<(), AnswerError> {
         let frames = message.frames();
         drop(message);
+        frames.iter().for_each(|frame| self.meter.owe(price::message_out(frame.len())));
         let mut held = self.held.lock().await;
         let mut due: Vec<String> = held.take().into_iter().chain(frames).collect();
         *held = due.pop();

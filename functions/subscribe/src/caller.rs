@@ -16,6 +16,8 @@ pub struct Caller {
     pub connection: Connection,
     /// API Gateway's id of the message.
     pub request_id: String,
+    /// When it came, by API Gateway's clock, in milliseconds since 1970.
+    pub requested_at_ms: i64,
 }
 
 /// Whether a connection is served.
@@ -37,6 +39,15 @@ impl Caller {
     #[must_use]
     pub fn principal(&self) -> &Principal {
         &self.connection.identity.principal
+    }
+
+    /// Who pays for what the connection costs: its principal, or the connection itself if nobody vouches for who it is.
+    #[must_use]
+    pub(crate) fn payer(&self) -> &str {
+        match self.connection.identity.expires_at_s {
+            Some(_) => self.principal().id.as_str(),
+            None => self.connection_id().as_str(),
+        }
     }
 
     /// API Gateway's id of the connection.
@@ -61,6 +72,7 @@ impl Admission {
             Some(identity) => Self::Admitted(Caller {
                 connection: Connection { connection_id, identity, connected_at_ms: context.connected_at },
                 request_id: context.request_id.clone().unwrap_or_default(),
+                requested_at_ms: context.request_time_epoch,
             }),
         })
     }

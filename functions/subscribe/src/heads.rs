@@ -5,10 +5,10 @@
 
 use std::{collections::BTreeMap, error::Error as _};
 
-use domain::{OrderId, Version};
+use domain::{OrderId, Version, price};
 use protocol::{
     ErrorCode, ErrorMessage, Message,
-    request::{BadHead, Known},
+    request::{BadRequest, Known},
 };
 use store::projections::Head;
 
@@ -24,27 +24,28 @@ impl Subscribe {
     pub(crate) async fn heads(
         &self,
         caller: &Caller,
-        asked: Vec<Result<Known, BadHead>>,
+        asked: Vec<Result<Known, BadRequest>>,
         answers: &Answers<'_>,
     ) -> Result<(), AnswerError> {
         let mut known = Vec::with_capacity(asked.len());
         for entry in asked {
             match entry {
                 Ok(order) => known.push(order),
-                Err(BadHead { order_id, error }) => {
-                    let refusal = caller.error(ErrorCode::BadRequest, error.to_string(), order_id);
-                    answers.send(refusal).await?;
-                }
+                Err(bad) => answers.send(caller.refusal(bad)).await?,
             }
         }
         let order_ids: Vec<&OrderId> = known.iter().map(|known| &known.order_id).collect();
         let mut heads = match self.store.projections.heads(&order_ids).await {
-            Ok(heads) => heads,
+            Ok((heads, read_units)) => {
+                answers.meter.owe(price::READ_UNIT.saturating_mul(read_units));
+                heads
+            }
             Err(error) => {
                 let cause = error.source().map(ToString::to_string);
                 tracing::error!(request_id = caller.request_id, %error, cause, "the heads were not read");
-                let message = "the heads could not be read; try again".to_owned();
-                return answers.send(caller.error(ErrorCode::Internal, message, None)).await;
+                let message = "the heads could not be read; try again";
+                let error = ErrorMessage::new(ErrorCode::Internal, message, caller.request_id.as_str());
+                return answers.send(Message::Error(error)).await;
             }
         };
         let mut behind = BTreeMap::new();
@@ -64,10 +65,4 @@ impl Subscribe {
 /// The version of an order as this caller may see it.
 fn shown(head: &Head, caller: &Caller) -> Version {
     if caller.principal().may_see(head.owner.as_deref()) { head.version } else { Version::NONE }
-}
-
-impl Caller {
-    fn error(&self, code: ErrorCode, message: String, order_id: Option<OrderId>) -> Message {
-        Message::Error(ErrorMessage { code, message, request_id: self.request_id.clone(), order_id })
-    }
 }

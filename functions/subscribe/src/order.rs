@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeSet, ops::RangeInclusive};
 
-use domain::{Event, LoggedEvent, OrderId, Projection, Subscription, Version, limits::SUBSCRIBE_ATTEMPTS_MAX};
+use domain::{Event, LoggedEvent, OrderId, Projection, Subscription, Version, limits::SUBSCRIBE_ATTEMPTS_MAX, price};
 use protocol::{
     Message, SentEvent, Update,
     request::{HistoryRange, Since, Wanted},
@@ -18,6 +18,7 @@ use crate::{
     Subscribe,
     answers::{AnswerError, Answers, Room},
     caller::Caller,
+    meter::NotPaid,
 };
 
 /// Why an order is not served.
@@ -31,6 +32,8 @@ enum OrderError {
     Contended,
     #[error("the log was not read")]
     NoLog(#[from] ReadError),
+    #[error("it is not paid for")]
+    NotPaid(#[from] NotPaid),
     #[error(transparent)]
     NotAnswered(#[from] AnswerError),
 }
@@ -79,7 +82,7 @@ impl Subscribe {
             let snapshot = self.update(&order_id, Vec::new(), projection.shown);
             return Ok(answers.send(Message::Update(snapshot)).await?);
         };
-        if !self.is_same_log(&order_id, since, &projection.shown).await? {
+        if !self.is_same_log(&order_id, since, &projection.shown, answers).await? {
             let snapshot = self.update(&order_id, Vec::new(), projection.shown);
             return Ok(answers.send(Message::Update(Update { reset: true, ..snapshot })).await?);
         }
@@ -106,13 +109,21 @@ impl Subscribe {
 
     /// Whether a client that stands at `since` stands in this log: not above its head, and, if it names the ref of its
     /// last event, with that event at that version.
-    async fn is_same_log(&self, order_id: &OrderId, since: Since, projection: &Projection) -> Result<bool, OrderError> {
+    async fn is_same_log(
+        &self,
+        order_id: &OrderId,
+        since: Since,
+        projection: &Projection,
+        answers: &Answers<'_>,
+    ) -> Result<bool, OrderError> {
         let Since { version, event_ref } = since;
         if version > projection.version() {
             return Ok(false);
         }
         let (Some(event_ref), true) = (event_ref, version >= Version::FIRST) else { return Ok(true) };
-        let at_since = self.store.event_log.range(order_id, version..=version).await?;
+        let mut reader = self.store.event_log.read(order_id, version..=version);
+        let at_since = reader.next_page().await?.unwrap_or_default();
+        answers.meter.owe(price::read(reader.take_bytes()));
         Ok(at_since.first().is_some_and(|logged| logged.event.event_ref == event_ref))
     }
 
@@ -129,10 +140,14 @@ impl Subscribe {
         let expires_at_s = caller.connection.expires_at_s();
         let mut subscription = Subscription::new(order_id.clone(), connection_id, principal, expires_at_s);
         for _ in 0..SUBSCRIBE_ATTEMPTS_MAX {
+            answers.meter.pay().await?;
+            // The row and its entry in the index.
+            answers.meter.owe_write_units(2);
             let written = self.store.subscriptions.put(&subscription).await?;
             let room = answers.room().await;
-            let read = self.read_shown(caller, order_id).await?;
+            let read = self.read_shown(caller, order_id, answers).await?;
             let Some(hidden) = read.hidden_at else { return Ok((read, room)) };
+            answers.meter.owe_write_units(2);
             if written.hidden_at == Some(hidden) || self.store.subscriptions.hide(&written, hidden).await? {
                 return Ok((read, room));
             }
@@ -144,8 +159,9 @@ impl Subscribe {
 
     /// The order's projection as this caller may see it: that of an order without events, if the order is not its own. So
     /// what is answered does not tell whether there is such an order.
-    async fn read_shown(&self, caller: &Caller, order_id: &OrderId) -> Result<Shown, GetError> {
+    async fn read_shown(&self, caller: &Caller, order_id: &OrderId, answers: &Answers<'_>) -> Result<Shown, GetError> {
         let (stored, bytes) = self.store.projections.get_sized(order_id).await?;
+        answers.meter.owe(price::read(bytes));
         let version = stored.projection.version();
         if version == Version::NONE || caller.principal().may_see(stored.projection.owner()) {
             return Ok(Shown { shown: stored.projection, bytes, hidden_at: None });
@@ -157,7 +173,7 @@ impl Subscribe {
 
     async fn try_history(&self, caller: &Caller, range: HistoryRange, answers: &Answers<'_>) -> Result<(), OrderError> {
         let HistoryRange { order_id, from, to } = range;
-        let stored = self.read_shown(caller, &order_id).await?.shown;
+        let stored = self.read_shown(caller, &order_id, answers).await?.shown;
         if to >= stored.version() {
             let versions = from..=stored.version();
             return self.send_run(&order_id, versions, None, stored, Shape::History, answers).await;
@@ -181,7 +197,11 @@ impl Subscribe {
     ) -> Result<(), OrderError> {
         let mut reader = self.store.event_log.read(order_id, versions.clone());
         let mut last_events = Vec::new();
-        while let Some(mut events) = reader.next_page().await? {
+        loop {
+            answers.meter.pay().await?;
+            let page = reader.next_page().await?;
+            answers.meter.owe(price::read(reader.take_bytes()));
+            let Some(mut events) = page else { break };
             let Some(version) = events.last().map(|last| last.version) else { continue };
             if let Some(from) = folded_from {
                 for logged in &events {
@@ -229,6 +249,9 @@ async fn answered(
     match served {
         Ok(()) => Ok(()),
         Err(OrderError::NotAnswered(error)) => Err(error),
+        Err(OrderError::NotPaid(not_paid)) => {
+            answers.send(Message::Error(caller.not_paid(&not_paid).about(order_id))).await
+        }
         Err(
             error @ (OrderError::NotRecorded(_)
             | OrderError::NoProjection(_)

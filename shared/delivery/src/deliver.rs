@@ -13,7 +13,7 @@ use domain::{
 use futures_util::{StreamExt, stream};
 use protocol::{ErrorCode, ErrorMessage, Message, Update};
 use queues::{OwnerBefore, PageOfSubscribers, QueueError};
-use store::{Store, now_ms, subscriptions::Subscribers};
+use store::{Forgotten, Store, Witness, now_ms, subscriptions::Subscribers};
 use telemetry::{
     measure::{self, Count},
     trace::Segment,
@@ -35,6 +35,19 @@ pub enum DeliveryError {
         /// What SQS says.
         #[source]
         source: QueueError,
+    },
+    /// The stage that was pushed to does not know them, and did not issue their ids.
+    #[error(
+        "{subscribers} subscribers of order `{order_id}` are connected to another stage than {stage}: \
+         --management-url must be the ManagementEndpoint of the deployment whose tables these are"
+    )]
+    OfAnotherStage {
+        /// The order.
+        order_id: OrderId,
+        /// How many there are.
+        subscribers: usize,
+        /// The stage that was pushed to.
+        stage: String,
     },
     /// They could not be reached, and whoever pushed has no page queue.
     #[error("{subscribers} subscribers of order `{order_id}` could not be reached")]
@@ -98,7 +111,7 @@ impl Delivery {
         // Its rows are of no use any more, and `$disconnect` may be missed.
         forget.extend(close.into_iter().filter(|connection_id| !still_open.contains(connection_id)));
         let closed = forget.len() - gone;
-        self.forget_all(forget).await;
+        let strangers = self.forget_all(forget).await;
         let remaining = left.len() + open.len();
         tracing::info!(
             order_id = order_id.as_str(),
@@ -111,7 +124,13 @@ impl Delivery {
             left = remaining,
             "pushed"
         );
-        self.hand_over(page, Remaining { left, close: open }).await
+        let order_id = page.order_id.clone();
+        self.hand_over(page, Remaining { left, close: open }).await?;
+        if strangers > 0 && self.pages.is_none() {
+            let stage = self.push.stage().as_str().to_owned();
+            return Err(DeliveryError::OfAnotherStage { order_id, subscribers: strangers, stage });
+        }
+        Ok(())
     }
 
     /// Settles outcomes. What is known of API Gateway decides about failures; a late round in which nothing is known of it
@@ -214,12 +233,8 @@ impl Delivery {
         lost: &[Subscription],
         deadline: Instant,
     ) -> Vec<(ConnectionId, Outcome)> {
-        let message = Message::Error(ErrorMessage {
-            code: ErrorCode::Forbidden,
-            message: "the order has another owner".to_owned(),
-            request_id: String::new(),
-            order_id: Some(order_id.clone()),
-        });
+        let error = ErrorMessage::new(ErrorCode::Forbidden, "the order has another owner", "");
+        let message = Message::Error(error.about(order_id.clone()));
         let outcomes = self.push_to(ids(lost.to_vec()), &message, deadline).await;
         let is_told = |outcome: &Outcome| *outcome == Outcome::Delivered;
         let told: BTreeSet<_> = outcomes.iter().filter(|(_, outcome)| is_told(outcome)).map(|(id, _)| id).collect();
@@ -248,14 +263,25 @@ impl Delivery {
         Ok(true)
     }
 
-    /// A connection that cannot be forgotten is forgotten by the next push, which finds it gone again.
-    async fn forget_all(&self, connection_ids: Vec<ConnectionId>) {
+    /// Forgets connections, and says how many of them another stage issued: a stage that was named by mistake calls every
+    /// connection gone. A connection that cannot be forgotten is forgotten by the next push, which finds it gone again.
+    async fn forget_all(&self, connection_ids: Vec<ConnectionId>) -> usize {
+        // A function has the page queue, and the stage of its own deployment; a command has the one that it was told.
+        let witness = Witness { stage: self.push.stage(), trusts_unknown: self.pages.is_some() };
         let forgets = connection_ids.into_iter().map(|connection_id| async move {
             let Store { connections, subscriptions, .. } = &self.store;
-            let forgotten = store::forget(connections, subscriptions, &connection_id).await.is_ok();
-            tracing::info!(connection_id = connection_id.as_str(), forgotten, "gone");
+            let forgotten = store::forget_gone(connections, subscriptions, &connection_id, witness).await;
+            let is_stranger = matches!(forgotten, Ok(Forgotten::OfAnotherStage));
+            let connection_id = connection_id.as_str();
+            if is_stranger {
+                tracing::warn!(connection_id, "not forgotten: another stage issued its id");
+            } else {
+                tracing::info!(connection_id, forgotten = matches!(forgotten, Ok(Forgotten::Yes)), "gone");
+            }
+            is_stranger
         });
-        stream::iter(forgets).for_each_concurrent(SETTLEMENTS_IN_FLIGHT_MAX, |forget| forget).await;
+        let forgets = stream::iter(forgets).buffer_unordered(SETTLEMENTS_IN_FLIGHT_MAX);
+        forgets.filter(|is_stranger| std::future::ready(*is_stranger)).count().await
     }
 
     /// Closes connections; the answer has those that are still open.

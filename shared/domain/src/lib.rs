@@ -4,6 +4,7 @@
 //! Must not know: DynamoDB, API Gateway, the wire format, `async`.
 //! Source: `docs/` and ARCHITECTURE.md of this repository; the fold is FaunaDB's `Reduce` over `Merge`.
 
+pub mod allowance;
 pub mod event;
 mod evidence;
 pub mod fan_out;
@@ -14,12 +15,14 @@ pub mod order_id;
 pub mod origin;
 pub mod pace;
 pub mod post;
+pub mod price;
 pub mod principal;
 pub mod projection;
 pub mod redaction;
 pub mod subscription;
 mod variable;
 
+pub use allowance::{Allowance, Exhausted};
 pub use event::{Event, EventData, EventRef, LoggedEvent, Version};
 pub use json::{Fields, Json};
 pub use order_id::OrderId;
@@ -27,5 +30,5 @@ pub use origin::{Origin, TraceId};
 pub use principal::{Anonymous, Identity, Principal, PrincipalId};
 pub use projection::Projection;
 pub use redaction::{Redacted, Redaction};
-pub use subscription::{ConnectionId, RowId, Subscription};
+pub use subscription::{ConnectionId, RowId, Stage, Subscription};
 pub use variable::VariableError;

@@ -26,6 +26,38 @@ pub const ORDERS_PER_MESSAGE_MAX: usize = 100;
 /// Most orders of one message that are worked on at once, to keep a single browser from filling the connection pool.
 pub const ORDERS_IN_FLIGHT_MAX: usize = 16;
 
+/// How far the clocks of a token's issuer and of AWS may be apart, in seconds: a token counts from this much before its time
+/// until this much after it, wherever its time is looked at.
+pub const CLOCK_SKEW_S: i64 = 5;
+
+/// What one principal's messages may cost at once after a pause, in billionths of a dollar ([`crate::price`]): 190 pages that
+/// subscribe to 100 orders each, or a log of 330 MB that is resumed.
+pub const PRINCIPAL_COST_AT_ONCE_MAX: u64 = 50_000_000;
+
+/// The same a minute, from then on: 38 such pages.
+pub const PRINCIPAL_COST_A_MINUTE_MAX: u64 = 10_000_000;
+
+/// What of it each process grants at once without a call to DynamoDB: nearly two pages of 100 orders, so that an ordinary
+/// message costs no more calls than it would without any bound.
+pub const PROCESS_COST_AT_ONCE_MAX: u64 = 500_000;
+
+/// The same a minute, from then on.
+pub const PROCESS_COST_A_MINUTE_MAX: u64 = 500_000;
+
+/// What a process takes of a principal's allowance in one call.
+pub const COST_TAKEN_AT_ONCE: u64 = 500_000;
+
+const _: () = assert!(COST_TAKEN_AT_ONCE <= PRINCIPAL_COST_AT_ONCE_MAX);
+
+/// Principals whose spending a process knows at once; those who have spent nothing lately are forgotten.
+pub const SPENDERS_KNOWN_MAX: usize = 1_000;
+
+/// Messages of a principal without an allowance that a process answers, before it closes the connection of each further one.
+pub const REFUSALS_MAX: u32 = 20;
+
+/// Calls that spend of a principal's allowance while other processes do so at the same time, before the message fails.
+pub const SPEND_ATTEMPTS_MAX: u32 = 16;
+
 /// Largest message that API Gateway delivers to a browser, in bytes. Source: API Gateway quotas (128 KB).
 pub const MESSAGE_BYTES_MAX: usize = 128 * 1024;
 

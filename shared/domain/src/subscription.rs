@@ -32,6 +32,25 @@ impl fmt::Display for ConnectionId {
     }
 }
 
+/// The stage of a WebSocket API, by the address of its `@connections`. It issues a connection's id, and only it can say that
+/// the connection is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Stage(String);
+
+impl Stage {
+    /// Takes the address, without a slash at its end.
+    #[must_use]
+    pub fn new(address: impl Into<String>) -> Self {
+        Self(address.into())
+    }
+
+    /// The address as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// Which write of a subscription's row it is; each write has an id of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RowId(String);
@@ -81,7 +100,7 @@ impl Subscription {
 pub fn expires_at_s(connected_at_ms: i64, identity: &Identity) -> i64 {
     let life = limits::CONNECTION_LIFE_MAX.saturating_add(limits::ROW_GRACE);
     let longest = (connected_at_ms / 1000).saturating_add_unsigned(life.as_secs());
-    identity.expires_at_s.map_or(longest, |expires_at_s| expires_at_s.min(longest))
+    identity.ends_at_s().map_or(longest, |ends_at_s| ends_at_s.min(longest))
 }
 
 #[cfg(test)]
@@ -98,7 +117,12 @@ mod tests {
         let longest = 1_605_999_005 + 7_200 + 600;
         assert_eq!(expires_at_s(1_605_999_005_510, &identity(None)), longest);
         assert_eq!(expires_at_s(1_605_999_005_510, &identity(Some(longest + 1))), longest);
-        assert_eq!(expires_at_s(1_605_999_005_510, &identity(Some(longest - 1))), longest - 1);
+        let token_end = longest - 1 - limits::CLOCK_SKEW_S;
+        assert_eq!(
+            expires_at_s(1_605_999_005_510, &identity(Some(token_end))),
+            longest - 1,
+            "as late as the token counts"
+        );
         assert_eq!(expires_at_s(i64::MAX, &identity(None)) - i64::MAX / 1000, 7_800);
     }
 }

@@ -56,4 +56,23 @@ pub struct ErrorMessage {
     pub request_id: String,
     /// The order that is meant, when it was named well enough to repeat it.
     pub order_id: Option<OrderId>,
+    /// The order's place in the list of the message that is answered, from 0, when an order of it is wrong.
+    pub index: Option<usize>,
+    /// After how many milliseconds the same message may succeed, when this one came too soon.
+    pub retry_after_ms: Option<u64>,
+}
+
+impl ErrorMessage {
+    /// An error that concerns the whole message.
+    #[must_use]
+    pub fn new(code: ErrorCode, message: impl Into<String>, request_id: impl Into<String>) -> Self {
+        let (message, request_id) = (message.into(), request_id.into());
+        Self { code, message, request_id, order_id: None, index: None, retry_after_ms: None }
+    }
+
+    /// The same about one order.
+    #[must_use]
+    pub fn about(self, order_id: OrderId) -> Self {
+        Self { order_id: Some(order_id), ..self }
+    }
 }

@@ -19,4 +19,4 @@ mod schema;
 pub use error::{ErrorCode, ErrorMessage};
 pub use follower::{Follower, Step};
 pub use message::{Message, SentEvent, Update};
-pub use request::{Request, RequestError};
+pub use request::{BadRequest, Request, RequestError};

@@ -132,13 +132,10 @@ mod tests {
     #[test]
     fn every_message_on_the_wire() {
         let order_id = OrderId::new("guid_1").unwrap();
-        let error = ErrorMessage {
-            code: ErrorCode::BadRequest,
-            message: "the message is not JSON".into(),
-            request_id: "XfGLwFTktjMFsLg=".into(),
-            order_id: None,
-        };
-        let about_one = ErrorMessage { order_id: Some(order_id.clone()), ..error.clone() };
+        let error = ErrorMessage::new(ErrorCode::BadRequest, "the message is not JSON", "XfGLwFTktjMFsLg=");
+        let about_one = error.clone().about(order_id.clone());
+        let in_a_list = ErrorMessage { index: Some(7), ..error.clone() };
+        let too_soon = ErrorMessage { retry_after_ms: Some(30_000), ..about_one.clone() };
         let messages = [
             Message::Update(update(7, 7, 2, 2)),
             Message::Update(Update { events: vec![], reset: true, ..update(7, 7, 2, 2) }),
@@ -149,6 +146,8 @@ mod tests {
             Message::Pong,
             Message::Error(error),
             Message::Error(about_one),
+            Message::Error(in_a_list),
+            Message::Error(too_soon),
         ];
         let frames: Vec<String> = messages.iter().flat_map(Message::frames).collect();
         insta::assert_snapshot!(frames.join("\n"));

@@ -5,7 +5,10 @@
 //! Must not know: who asks, what the answer is. Nothing of a bad message is repeated in its error.
 //! Source: README.md of this crate.
 
-use std::collections::BTreeMap;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use domain::{
     EventRef, Fields, Json, OrderId, Version, json::JsonError, limits::ORDERS_PER_MESSAGE_MAX, order_id::InvalidOrderId,
@@ -15,14 +18,14 @@ use serde_json::{Value, json};
 /// A message of a browser.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// Send the updates of these orders from here on; each is answered for itself.
-    Subscribe(Vec<Result<Wanted, RequestError>>),
-    /// Send no more updates of these orders.
-    Unsubscribe(Vec<Result<OrderId, RequestError>>),
+    /// Send the updates of these orders from here on; each is answered for itself. No order is named twice.
+    Subscribe(Vec<Result<Wanted, BadRequest>>),
+    /// Send no more updates of these orders. No order is named twice.
+    Unsubscribe(Vec<Result<OrderId, BadRequest>>),
     /// Send a part of an order's log.
     History(HistoryRange),
     /// Say which of these orders the browser is not level with.
-    Heads(Vec<Result<Known, BadHead>>),
+    Heads(Vec<Result<Known, BadRequest>>),
     /// Answer, so that the connection is not idle.
     Ping,
 }
@@ -36,11 +39,14 @@ pub struct Known {
     pub version: Version,
 }
 
-/// An entry of `heads` that is none.
+/// A message, or one order of it, that cannot be served.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadHead {
+pub struct BadRequest {
     /// The order, if its id can be one.
     pub order_id: Option<OrderId>,
+    /// The order's place in the message's list, from 0; a single order has place 0. Absent if the whole message is meant, and
+    /// in `heads`, which has no list.
+    pub index: Option<usize>,
     /// What is wrong.
     pub error: RequestError,
 }
@@ -158,88 +164,148 @@ impl Request {
     /// Reads a message.
     ///
     /// # Errors
-    /// [`RequestError`] says what is wrong with the message as a whole. In a message with `orders`, what is wrong with
-    /// one of them stands in its place.
-    pub fn parse(text: &str) -> Result<Self, RequestError> {
-        let value = Json::parse(text).map_err(|error| match error {
+    /// [`BadRequest`] says what is wrong with the message as a whole, or with the one order of a `history`. What is wrong with
+    /// an order of any other message stands in its place among the others.
+    pub fn parse(text: &str) -> Result<Self, BadRequest> {
+        let parsed = Json::parse(text).or_else(|_unreadable| Json::parse(&without_halves(text)));
+        let value = parsed.map_err(|error| match error {
             JsonError::TooDeep => RequestError::TooDeep,
             JsonError::Syntax { .. } | JsonError::DuplicateKey(_) => RequestError::NotJson,
         })?;
-        let Json::Object(fields) = value else { return Err(RequestError::NotAnObject) };
+        let Json::Object(fields) = value else { return Err(RequestError::NotAnObject.into()) };
         match fields.get("action").and_then(Json::as_str) {
-            Some("subscribe") => Ok(Self::Subscribe(orders(&fields, |entry| match entry {
-                Json::Object(fields) => wanted(fields),
-                Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => {
-                    Err(RequestError::OrdersEntry)
-                }
-            })?)),
-            Some("unsubscribe") => Ok(Self::Unsubscribe(orders(&fields, |entry| match entry {
-                Json::Object(fields) => order_id(fields.get("orderId")),
-                Json::String(_) => order_id(Some(entry)),
-                Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) => Err(RequestError::OrdersEntry),
-            })?)),
+            Some("subscribe") => {
+                Ok(Self::Subscribe(orders(&fields, |entry| entry.as_object().map(wanted), |wanted| &wanted.order_id)?))
+            }
+            Some("unsubscribe") => {
+                let read = |entry: &Json| match entry {
+                    Json::Object(fields) => Some(order_id(fields.get("orderId")).map_err(BadRequest::from)),
+                    Json::String(_) => Some(order_id(Some(entry)).map_err(BadRequest::from)),
+                    Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) => None,
+                };
+                Ok(Self::Unsubscribe(orders(&fields, read, |order_id| order_id)?))
+            }
             Some("history") => history(&fields).map(Self::History),
-            Some("heads") => known(&fields).map(Self::Heads),
+            Some("heads") => Ok(known(&fields).map(Self::Heads)?),
             Some("ping") => Ok(Self::Ping),
-            Some(_) => Err(RequestError::UnknownAction),
-            None => Err(RequestError::NoAction),
+            Some(_) => Err(RequestError::UnknownAction.into()),
+            None => Err(RequestError::NoAction.into()),
         }
     }
 }
 
-/// Reads `orderId` of the message, or each entry of `orders`. What is wrong with a single order is wrong with the message.
+impl From<RequestError> for BadRequest {
+    fn from(error: RequestError) -> Self {
+        Self { order_id: None, index: None, error }
+    }
+}
+
+impl BadRequest {
+    fn about(order_id: &OrderId, error: RequestError) -> Self {
+        Self { order_id: Some(order_id.clone()), index: None, error }
+    }
+}
+
+/// Reads `orderId` of the message, or each entry of `orders`; `read` has no answer to an entry of the wrong type. An order that
+/// is named again counts as it was named first.
 fn orders<T>(
     fields: &Fields,
-    read: impl Fn(&Json) -> Result<T, RequestError>,
-) -> Result<Vec<Result<T, RequestError>>, RequestError> {
-    match (fields.get("orderId"), fields.get("orders")) {
-        (Some(_), Some(_)) => Err(RequestError::OrderTwice),
-        (None, None) => Err(RequestError::NoOrder),
-        (Some(_), None) => read(&Json::Object(fields.clone())).map(|order| vec![Ok(order)]),
-        (None, Some(Json::Array(entries))) if (1..=ORDERS_PER_MESSAGE_MAX).contains(&entries.len()) => {
-            Ok(entries.iter().map(read).collect())
+    read: impl Fn(&Json) -> Option<Result<T, BadRequest>>,
+    order_id: impl Fn(&T) -> &OrderId,
+) -> Result<Vec<Result<T, BadRequest>>, RequestError> {
+    let single;
+    let entries = match (fields.get("orderId"), fields.get("orders")) {
+        (Some(_), Some(_)) => return Err(RequestError::OrderTwice),
+        (None, None) => return Err(RequestError::NoOrder),
+        (Some(_), None) => {
+            single = [Json::Object(fields.clone())];
+            &single[..]
         }
-        (None, Some(_)) => Err(RequestError::Orders),
+        (None, Some(Json::Array(entries))) if (1..=ORDERS_PER_MESSAGE_MAX).contains(&entries.len()) => entries,
+        (None, Some(_)) => return Err(RequestError::Orders),
+    };
+    let mut named = BTreeSet::new();
+    let read = entries.iter().enumerate().map(|(index, entry)| {
+        let read = read(entry).unwrap_or_else(|| Err(RequestError::OrdersEntry.into()));
+        read.map_err(|bad| BadRequest { index: Some(index), ..bad })
+    });
+    Ok(read.filter(|order| order.as_ref().map_or(true, |order| named.insert(order_id(order).clone()))).collect())
+}
+
+fn wanted(fields: &Fields) -> Result<Wanted, BadRequest> {
+    let order_id = order_id(fields.get("orderId"))?;
+    match since(fields) {
+        Ok(since) => Ok(Wanted { order_id, since }),
+        Err(error) => Err(BadRequest::about(&order_id, error)),
     }
 }
 
-fn wanted(fields: &Fields) -> Result<Wanted, RequestError> {
-    let order_id = order_id(fields.get("orderId"))?;
-    let since = match (fields.get("since"), fields.get("ref")) {
-        (None, None) => None,
-        (None, Some(_)) => return Err(RequestError::Ref),
-        (Some(since), event_ref) => Some(Since {
+fn since(fields: &Fields) -> Result<Option<Since>, RequestError> {
+    match (fields.get("since"), fields.get("ref")) {
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(RequestError::Ref),
+        (Some(since), event_ref) => Ok(Some(Since {
             version: version(since).ok_or(RequestError::Since)?,
             event_ref: event_ref.map(parse_ref).transpose()?,
-        }),
-    };
-    Ok(Wanted { order_id, since })
-}
-
-fn history(fields: &Fields) -> Result<HistoryRange, RequestError> {
-    let order_id = order_id(fields.get("orderId"))?;
-    let bound = |name| fields.get(name).and_then(version).ok_or(RequestError::Range);
-    let (from, to) = (bound("from")?, bound("to")?);
-    if from < Version::FIRST || to < from {
-        return Err(RequestError::Range);
+        })),
     }
-    Ok(HistoryRange { order_id, from, to })
 }
 
-fn known(fields: &Fields) -> Result<Vec<Result<Known, BadHead>>, RequestError> {
+fn history(fields: &Fields) -> Result<HistoryRange, BadRequest> {
+    let named = order_id(fields.get("orderId"));
+    let order_id = named.map_err(|error| BadRequest { index: Some(0), ..error.into() })?;
+    let bound = |name| fields.get(name).and_then(version);
+    match (bound("from"), bound("to")) {
+        (Some(from), Some(to)) if from >= Version::FIRST && to >= from => Ok(HistoryRange { order_id, from, to }),
+        (_, _) => Err(BadRequest { index: Some(0), ..BadRequest::about(&order_id, RequestError::Range) }),
+    }
+}
+
+fn known(fields: &Fields) -> Result<Vec<Result<Known, BadRequest>>, RequestError> {
     let orders = fields.get("orders").and_then(Json::as_object).ok_or(RequestError::Heads)?;
     if !(1..=ORDERS_PER_MESSAGE_MAX).contains(&orders.len()) {
         return Err(RequestError::Heads);
     }
     let read = |(name, value): (&String, &Json)| {
-        let bad = |order_id, error| BadHead { order_id, error };
-        let order_id = OrderId::new(name.as_str()).map_err(|invalid| bad(None, RequestError::OrderId(invalid)))?;
+        let order_id = OrderId::new(name.as_str()).map_err(RequestError::OrderId)?;
         match version(value) {
             Some(version) => Ok(Known { order_id, version }),
-            None => Err(bad(Some(order_id), RequestError::Head)),
+            None => Err(BadRequest::about(&order_id, RequestError::Head)),
         }
     };
     Ok(orders.iter().map(read).collect())
+}
+
+/// JSON in which half a surrogate pair is a control character: the text that it is in is no order's id then, and the rest can
+/// be read. A browser writes such a half as an escape, since it is no character. Source: `JSON.stringify`, RFC 8259, section 8.2.
+fn without_halves(text: &str) -> Cow<'_, str> {
+    if !text.contains("\\u") {
+        return Cow::Borrowed(text);
+    }
+    let unit = |text: &str| {
+        let digits = text.strip_prefix("\\u")?.get(..4)?;
+        u32::from_str_radix(digits, 16).ok()
+    };
+    let (is_first, is_second) =
+        (|unit| matches!(unit, Some(0xD800..=0xDBFF)), |unit| matches!(unit, Some(0xDC00..=0xDFFF)));
+    let (mut whole, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(escape) = rest.find('\\') {
+        let (before, from) = rest.split_at(escape);
+        whole.push_str(before);
+        let unit_here = unit(from);
+        let after = from.get(6..).unwrap_or_default();
+        let length = match unit_here {
+            Some(_) if is_first(unit_here) && is_second(unit(after)) => 12,
+            Some(_) => 6,
+            None => 1 + from.chars().nth(1).map_or(0, char::len_utf8),
+        };
+        let (sequence, next) = from.split_at(length);
+        let is_half = length == 6 && (is_first(unit_here) || is_second(unit_here));
+        whole.push_str(if is_half { "\\u0000" } else { sequence });
+        rest = next;
+    }
+    whole.push_str(rest);
+    Cow::Owned(whole)
 }
 
 fn order_id(value: Option<&Json>) -> Result<OrderId, RequestError> {
@@ -277,11 +343,45 @@ mod tests {
             wanted,
             [
                 Ok(Wanted { order_id: order("a"), since: None }),
-                Err(RequestError::OrderId(InvalidOrderId::Empty)),
-                Err(RequestError::OrdersEntry),
-                Err(RequestError::Since),
+                bad(None, 1, RequestError::OrderId(InvalidOrderId::Empty)),
+                bad(None, 2, RequestError::OrdersEntry),
+                bad(Some("c"), 3, RequestError::Since),
             ]
         );
+    }
+
+    fn bad<T>(order_id: Option<&str>, index: usize, error: RequestError) -> Result<T, BadRequest> {
+        Err(BadRequest { order_id: order_id.map(order), index: Some(index), error })
+    }
+
+    #[test]
+    fn an_order_that_is_named_again_counts_as_it_was_named_first() {
+        let text = r#"{"action":"subscribe","orders":[{"orderId":"a","since":7},{"orderId":"b"},{"orderId":"a"}]}"#;
+        let Request::Subscribe(wanted) = Request::parse(text).unwrap() else { panic!("not a subscribe") };
+        let since = Some(Since { version: Version::new(7), event_ref: None });
+        let once = [Wanted { order_id: order("a"), since }, Wanted { order_id: order("b"), since: None }];
+        assert_eq!(wanted, once.map(Ok));
+        let request = Request::parse(r#"{"action":"unsubscribe","orders":["a","b",{"orderId":"a"}]}"#);
+        assert_eq!(request, Ok(Request::Unsubscribe(vec![Ok(order("a")), Ok(order("b"))])));
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_spoils_its_own_order_and_no_other() {
+        let control = RequestError::OrderId(InvalidOrderId::ControlCharacter);
+        let text = r#"{"action":"subscribe","orders":[{"orderId":"a"},{"orderId":"x\ud800"},{"orderId":"\udc00\\\u00e9"},
+            {"orderId":"\ud83d\ude00\\ud800\""}]}"#;
+        let Request::Subscribe(wanted) = Request::parse(text).unwrap() else { panic!("not a subscribe") };
+        let good = |id: &str| Ok(Wanted { order_id: order(id), since: None });
+        assert_eq!(wanted, [good("a"), bad(None, 1, control), bad(None, 2, control), good("😀\\ud800\"")]);
+        let text = r#"{"action":"unsubscribe","orders":["\uDFFF\uD800","a"]}"#;
+        assert_eq!(Request::parse(text), Ok(Request::Unsubscribe(vec![bad(None, 0, control), Ok(order("a"))])));
+        let Ok(Request::Heads(read)) = Request::parse(r#"{"action":"heads","orders":{"\udbff":1,"a":1}}"#) else {
+            panic!("no heads")
+        };
+        assert_eq!(read, [Err(control.into()), Ok(Known { order_id: order("a"), version: Version::FIRST })]);
+        for broken in [r#"{"action":"ping","x":"\ud800\u12"}"#, r#"{"action":"ping","x":"\ud800\"#, "\\ud800", "\\é"] {
+            assert_eq!(Request::parse(broken), Err(RequestError::NotJson.into()), "{broken}");
+        }
     }
 
     #[test]
@@ -290,15 +390,15 @@ mod tests {
             let event_ref = event_ref.map(|text| EventRef::parse(text).unwrap());
             Some(Since { version: Version::new(7), event_ref })
         };
-        let wanted = [None, at(None), at(Some("18446744073709551615"))];
-        let wanted = wanted.map(|since| Wanted { order_id: order("a\"é"), since });
+        let wanted = [("a", None), ("\"é", at(None)), ("b", at(Some("18446744073709551615")))];
+        let wanted = wanted.map(|(id, since)| Wanted { order_id: order(id), since });
         assert_eq!(Request::parse(&subscribe(&wanted)), Ok(Request::Subscribe(wanted.map(Ok).to_vec())));
     }
 
     #[test]
     fn an_unsubscribe_lists_ids() {
         let request = Request::parse(r#"{"action":"unsubscribe","orders":["a",7]}"#).unwrap();
-        assert_eq!(request, Request::Unsubscribe(vec![Ok(order("a")), Err(RequestError::OrdersEntry)]));
+        assert_eq!(request, Request::Unsubscribe(vec![Ok(order("a")), bad(None, 1, RequestError::OrdersEntry)]));
         let request = Request::parse(r#"{"action":"unsubscribe","orderId":"a"}"#).unwrap();
         assert_eq!(request, Request::Unsubscribe(vec![Ok(order("a"))]));
     }
@@ -310,7 +410,7 @@ mod tests {
         assert_eq!(request, Request::History(range));
         for bounds in [r#""from":0,"to":7"#, r#""from":3,"to":2"#, r#""from":1"#, r#""from":"1","to":2"#] {
             let text = format!(r#"{{"action":"history","orderId":"a",{bounds}}}"#);
-            assert_eq!(Request::parse(&text), Err(RequestError::Range), "{text}");
+            assert_eq!(Request::parse(&text), bad(Some("a"), 0, RequestError::Range), "{text}");
         }
     }
 
@@ -324,8 +424,8 @@ mod tests {
     fn a_bad_entry_of_heads_is_named_if_it_can_be_and_spoils_no_other() {
         let text = r#"{"action":"heads","orders":{"":1,"a":1,"b":-1,"c":"7","d":1.5}}"#;
         let Ok(Request::Heads(read)) = Request::parse(text) else { panic!("no heads") };
-        let bad = |id: &str| Err(BadHead { order_id: Some(order(id)), error: RequestError::Head });
-        let nameless = BadHead { order_id: None, error: RequestError::OrderId(InvalidOrderId::Empty) };
+        let bad = |id: &str| Err(BadRequest::about(&order(id), RequestError::Head));
+        let nameless = BadRequest::from(RequestError::OrderId(InvalidOrderId::Empty));
         let good = Known { order_id: order("a"), version: Version::FIRST };
         assert_eq!(read, [Err(nameless), Ok(good), bad("b"), bad("c"), bad("d")]);
     }
@@ -334,13 +434,13 @@ mod tests {
     fn heads_names_1_to_100_orders() {
         let orders = |count: usize| (0..count).map(|n| format!(r#""{n}":1"#)).collect::<Vec<_>>().join(",");
         let parse = |count| Request::parse(&format!(r#"{{"action":"heads","orders":{{{}}}}}"#, orders(count)));
-        assert_eq!(parse(0), Err(RequestError::Heads));
+        assert_eq!(parse(0), Err(RequestError::Heads.into()));
         assert!(matches!(parse(100), Ok(Request::Heads(known)) if known.len() == 100));
-        assert_eq!(parse(101), Err(RequestError::Heads));
+        assert_eq!(parse(101), Err(RequestError::Heads.into()));
         for orders in ["", r#","orders":["a"]"#, r#","orderId":"a""#, r#","orders":7"#] {
             assert_eq!(
                 Request::parse(&format!(r#"{{"action":"heads"{orders}}}"#)),
-                Err(RequestError::Heads),
+                Err(RequestError::Heads.into()),
                 "{orders}"
             );
         }
@@ -348,7 +448,6 @@ mod tests {
 
     #[test]
     fn a_bad_message_has_one_clear_error() {
-        let long = format!(r#"{{"action":"subscribe","orderId":"{}"}}"#, "x".repeat(10_000));
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         let many = format!(r#"{{"action":"subscribe","orders":[{}0]}}"#, "0,".repeat(100));
         let cases = [
@@ -360,18 +459,31 @@ mod tests {
             (r#"{"action":7}"#, RequestError::NoAction),
             (r#"{"action":"$connect"}"#, RequestError::UnknownAction),
             (r#"{"action":"subscribe"}"#, RequestError::NoOrder),
-            (r#"{"action":"subscribe","orderId":""}"#, RequestError::OrderId(InvalidOrderId::Empty)),
-            (long.as_str(), RequestError::OrderId(InvalidOrderId::TooLong { bytes: 10_000 })),
-            (r#"{"action":"subscribe","orderId":7}"#, RequestError::OrderIdType),
             (r#"{"action":"subscribe","orderId":"a","orders":[]}"#, RequestError::OrderTwice),
             (r#"{"action":"subscribe","orders":[]}"#, RequestError::Orders),
             (many.as_str(), RequestError::Orders),
-            (r#"{"action":"subscribe","orderId":"a","ref":"1"}"#, RequestError::Ref),
-            (r#"{"action":"subscribe","orderId":"a","since":1,"ref":1}"#, RequestError::Ref),
-            (r#"{"action":"subscribe","orderId":"a","since":1.5}"#, RequestError::Since),
         ];
         for (text, error) in cases {
-            assert_eq!(Request::parse(text), Err(error), "{:.80}", text);
+            assert_eq!(Request::parse(text), Err(error.into()), "{:.80}", text);
         }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_single_order_names_it() {
+        let long = format!(r#"{{"action":"subscribe","orderId":"{}"}}"#, "x".repeat(10_000));
+        let cases = [
+            (r#"{"action":"subscribe","orderId":""}"#, None, RequestError::OrderId(InvalidOrderId::Empty)),
+            (long.as_str(), None, RequestError::OrderId(InvalidOrderId::TooLong { bytes: 10_000 })),
+            (r#"{"action":"subscribe","orderId":7}"#, None, RequestError::OrderIdType),
+            (r#"{"action":"subscribe","orderId":"a","ref":"1"}"#, Some("a"), RequestError::Ref),
+            (r#"{"action":"subscribe","orderId":"a","since":1,"ref":1}"#, Some("a"), RequestError::Ref),
+            (r#"{"action":"subscribe","orderId":"a","since":1.5}"#, Some("a"), RequestError::Since),
+        ];
+        for (text, order_id, error) in cases {
+            let expected = Request::Subscribe(vec![bad(order_id, 0, error)]);
+            assert_eq!(Request::parse(text), Ok(expected), "{:.80}", text);
+        }
+        let history = r#"{"action":"history","orderId":7,"from":1,"to":1}"#;
+        assert_eq!(Request::parse(history), bad(None, 0, RequestError::OrderIdType));
     }
 }

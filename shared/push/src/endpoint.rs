@@ -4,7 +4,7 @@
 //! Must not know: what is sent there.
 //! Source: the first variable is the one that every AWS SDK honours; the second is set by the template.
 
-use domain::ConnectionId;
+use domain::{ConnectionId, Stage};
 use http::Uri;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -13,6 +13,9 @@ const PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_')
 
 /// What stays as it is in a whole path: the separator too.
 const PATH: &AsciiSet = &PART.remove(b'/');
+
+/// The address of a local stack's `@connections` as the stack prints it, whichever proxy this process's calls go through.
+const LOCAL_VARIABLE: &str = "LOCAL_MANAGEMENT_ENDPOINT";
 
 /// The address of an API stage's management API, without `/@connections`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +48,11 @@ impl ManagementEndpoint {
     pub fn from_vars(var: impl Fn(&str) -> Option<String>) -> Result<Self, MissingEndpoint> {
         let url = var("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI").or_else(|| var("MANAGEMENT_ENDPOINT"));
         url.and_then(|url| Self::parse(&url)).ok_or(MissingEndpoint)
+    }
+
+    /// The stage that the address belongs to.
+    pub(crate) fn stage(&self, var: impl Fn(&str) -> Option<String>) -> Stage {
+        Stage::new(var(LOCAL_VARIABLE).unwrap_or_else(|| self.url.clone()))
     }
 
     fn parse(url: &str) -> Option<Self> {
@@ -101,6 +109,14 @@ mod tests {
             |name: &str| Some(if name == "MANAGEMENT_ENDPOINT" { "https://b/live" } else { "http://a/local/" }.into());
         assert_eq!(ManagementEndpoint::from_vars(both).unwrap().as_str(), "http://a/local");
         assert_eq!(endpoint("https://b/live").unwrap().as_str(), "https://b/live");
+    }
+
+    #[test]
+    fn a_stage_is_the_same_one_behind_a_proxy() {
+        let behind_proxy = |name: &str| (name == LOCAL_VARIABLE).then(|| "http://127.0.0.1:3001/local".to_owned());
+        assert_eq!(endpoint("http://127.0.0.1:9/local/").unwrap().stage(|_| None).as_str(), "http://127.0.0.1:9/local");
+        let stage = endpoint("http://127.0.0.1:9/local").unwrap().stage(behind_proxy);
+        assert_eq!(stage.as_str(), "http://127.0.0.1:3001/local");
     }
 
     #[test]

@@ -22,7 +22,7 @@ use std::{
 use aws_types::SdkConfig;
 use call::{Caller, Request};
 use domain::{
-    ConnectionId, VariableError,
+    ConnectionId, Stage, VariableError,
     fan_out::{self, Health, Outcome},
     limits,
     pace::{Call, Pace, Quota},
@@ -52,6 +52,7 @@ pub struct Push {
 #[derive(Debug)]
 struct Shared {
     caller: Caller,
+    stage: Stage,
     in_flight_max: usize,
     in_flight: Semaphore,
     pace: Mutex<Pace>,
@@ -87,12 +88,19 @@ impl Push {
         let in_flight_max = quota.in_flight_max();
         let shared = Shared {
             caller: Caller::new(sdk, &endpoint),
+            stage: endpoint.stage(&var),
             in_flight_max,
             in_flight: Semaphore::new(in_flight_max),
             pace: Mutex::new(Pace::new(quota)),
             started: Instant::now(),
         };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The stage whose connections these are.
+    #[must_use]
+    pub fn stage(&self) -> &Stage {
+        &self.shared.stage
     }
 
     /// Sends frames to one connection in order, each after the answer to the one before. What can pass is retried, with

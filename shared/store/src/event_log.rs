@@ -236,6 +236,7 @@ impl EventLog {
             versions: (*versions.start()).max(Version::FIRST)..=*versions.end(),
             items: Vec::new().into_iter(),
             next_page: (versions.start() <= versions.end()).then_some(None),
+            bytes: 0,
         }
     }
 
@@ -268,6 +269,8 @@ pub struct LogReader {
     items: vec::IntoIter<Item>,
     /// Absent at the end; else DynamoDB's key of the page before, if there was one.
     next_page: Option<Option<Item>>,
+    /// What DynamoDB gave since somebody asked how much that is.
+    bytes: usize,
 }
 
 impl LogReader {
@@ -298,6 +301,11 @@ impl LogReader {
         Ok(Some(events))
     }
 
+    /// How many bytes DynamoDB read since the last time that this was asked.
+    pub fn take_bytes(&mut self) -> usize {
+        std::mem::take(&mut self.bytes)
+    }
+
     /// Reads DynamoDB's next page.
     async fn read(&mut self, start_key: Option<Item>) -> Result<(), CallError> {
         let bound = |version: Version| AttributeValue::N(version.to_string());
@@ -311,6 +319,7 @@ impl LogReader {
         let page = sent.map_err(|error| CallError::new("Query", &self.log.table, error))?;
         self.next_page = page.last_evaluated_key.map(Some);
         self.items = page.items.unwrap_or_default().into_iter();
+        self.bytes += self.items.as_slice().iter().map(item::size::bytes).sum::<usize>();
         Ok(())
     }
 }

@@ -8,6 +8,7 @@ pub mod aws;
 pub mod change_feed;
 mod clock;
 pub mod connections;
+mod consumed;
 pub mod error;
 pub mod event_log;
 pub mod fauna_feed;
@@ -19,7 +20,7 @@ pub mod table_name;
 
 pub use aws_types::SdkConfig;
 pub use clock::now_ms;
-pub use connections::{Connection, Connections};
+pub use connections::{Connection, Connections, Forgotten, Witness};
 pub use error::CallError;
 pub use event_log::{Appended, EventLog};
 pub use fauna_feed::FaunaFeed;
@@ -28,6 +29,6 @@ pub use item::{
     projection::{ProjectionWrite, StoredProjection},
 };
 pub use projections::{Projections, Written};
-pub use store::{Store, forget, unsubscribe};
+pub use store::{Store, forget, forget_gone, unsubscribe};
 pub use subscriptions::{BrokenRow, Subscribers, Subscriptions};
 pub use table_name::TableName;

@@ -8,14 +8,19 @@ mod memory;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use aws_sdk_dynamodb::{Client, error::SdkError, operation::put_item::PutItemError, types::AttributeValue};
+use aws_sdk_dynamodb::{
+    Client,
+    error::SdkError,
+    operation::put_item::PutItemError,
+    types::{AttributeValue, ReturnConsumedCapacity},
+};
 use domain::{
     OrderId, Projection, Version,
     limits::{BATCH_GET_ATTEMPTS_MAX, BATCH_GET_PAUSE_FIRST},
 };
 
 use crate::{
-    TableName, clock,
+    TableName, clock, consumed,
     error::CallError,
     item::{
         self, BrokenItem, Item, NotStorable,
@@ -112,7 +117,7 @@ impl Projections {
         }
     }
 
-    /// The heads of orders, at most [`domain::limits::BATCH_GET_KEYS_MAX`] different ones, by strongly consistent reads in one call. An
+    /// The heads of orders and the read units that they took, at most [`domain::limits::BATCH_GET_KEYS_MAX`] different ones, by strongly consistent reads in one call. An
     /// order without a projection is not among them, and a malformed item stands in its order's place.
     ///
     /// # Errors
@@ -120,7 +125,8 @@ impl Projections {
     pub async fn heads(
         &self,
         order_ids: &[&OrderId],
-    ) -> Result<BTreeMap<OrderId, Result<Head, BrokenItem>>, CallError> {
+    ) -> Result<(BTreeMap<OrderId, Result<Head, BrokenItem>>, u64), CallError> {
+        let mut read_units = 0_u64;
         let order_ids: BTreeSet<&OrderId> = order_ids.iter().copied().collect();
         let key = |order_id: &OrderId| AttributeValue::S(order_id.as_str().to_owned());
         let keys = order_ids.iter().map(|order_id| Item::from([("orderId".to_owned(), key(order_id))]));
@@ -129,7 +135,7 @@ impl Projections {
         let mut pause_max = BATCH_GET_PAUSE_FIRST;
         for attempt in 0..BATCH_GET_ATTEMPTS_MAX {
             if keys.is_empty() {
-                return Ok(heads);
+                return Ok((heads, read_units));
             }
             if attempt > 0 {
                 tokio::time::sleep(pause_max.mul_f64(fastrand::f64())).await;
@@ -139,9 +145,11 @@ impl Projections {
                 .client
                 .batch_get_item()
                 .request_items(self.table.as_str(), item::projection::heads_of(keys))
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
                 .send()
                 .await
                 .map_err(|error| CallError::new("BatchGetItem", &self.table, error))?;
+            read_units = read_units.saturating_add(consumed::units(read.consumed_capacity()));
             for item in read.responses.into_iter().flat_map(HashMap::into_values).flatten() {
                 match item::projection::head_from_item(&item) {
                     Ok((order_id, head)) => heads.insert(order_id, Ok(head)),
@@ -153,7 +161,7 @@ impl Projections {
             let left = read.unprocessed_keys.unwrap_or_default();
             keys = left.into_values().flat_map(|left| left.keys).collect();
         }
-        if keys.is_empty() { Ok(heads) } else { Err(CallError::unprocessed("BatchGetItem", &self.table)) }
+        if keys.is_empty() { Ok((heads, read_units)) } else { Err(CallError::unprocessed("BatchGetItem", &self.table)) }
     }
 
     /// What this process stored last of an order, if it remembers. Another process may have stored something else since:

@@ -7,7 +7,7 @@
 use aws_types::SdkConfig;
 use domain::{ConnectionId, OrderId, VariableError};
 
-use crate::{Connections, EventLog, Projections, Subscriptions, TableName, aws, error::CallError};
+use crate::{Connections, EventLog, Forgotten, Projections, Subscriptions, TableName, Witness, aws, error::CallError};
 
 /// The four tables of one deployment.
 #[derive(Clone, Debug)]
@@ -51,8 +51,26 @@ pub async fn forget(
     connections.delete(connection_id).await
 }
 
+/// Removes a connection that its own stage calls gone, and leaves any other alone. The connection's row goes first, since it
+/// says which stage issued the id: a subscription that is left without it is removed by the next push.
+///
+/// # Errors
+/// [`CallError`]; what is left ends by time-to-live, or with the next push that finds the connection gone.
+pub async fn forget_gone(
+    connections: &Connections,
+    subscriptions: &Subscriptions,
+    connection_id: &ConnectionId,
+    witness: Witness<'_>,
+) -> Result<Forgotten, CallError> {
+    let forgotten = connections.delete_gone(connection_id, &witness).await?;
+    if forgotten == Forgotten::Yes {
+        subscriptions.delete_of_connection(connection_id).await?;
+    }
+    Ok(forgotten)
+}
+
 /// Ends a subscription. The row goes first: room without a row is found again, a row without room would be one too many.
-/// One that is not there is no error.
+/// One that is not there is no error. The answer is how many write units that took.
 ///
 /// # Errors
 /// [`CallError`]; what is left ends by time-to-live.
@@ -61,7 +79,8 @@ pub async fn unsubscribe(
     subscriptions: &Subscriptions,
     connection_id: &ConnectionId,
     order_id: &OrderId,
-) -> Result<(), CallError> {
+) -> Result<u64, CallError> {
     subscriptions.delete(order_id, connection_id).await?;
-    connections.free_room(connection_id, order_id).await
+    // The row and its entry in the index.
+    Ok(connections.free_room(connection_id, order_id).await?.saturating_add(2))
 }

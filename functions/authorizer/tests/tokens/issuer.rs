@@ -126,13 +126,15 @@ struct Answers {
     status: u16,
     body: String,
     asked: usize,
+    /// Requests that are answered with an error yet, whatever the answer is.
+    failing: usize,
 }
 
 impl Issuer {
     pub(crate) async fn publishing(keys: &[&Key]) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let answers = Arc::new(Mutex::new(Answers { status: 200, body: String::new(), asked: 0 }));
+        let answers = Arc::new(Mutex::new(Answers { status: 200, body: String::new(), asked: 0, failing: 0 }));
         let issuer = Self { address, answers: Arc::clone(&answers) };
         issuer.publish(keys);
         tokio::spawn(async move {
@@ -141,7 +143,10 @@ impl Issuer {
                 let answer = {
                     let mut answers = answers.lock().unwrap();
                     answers.asked += 1;
+                    let is_failing = answers.failing > 0;
+                    answers.failing = answers.failing.saturating_sub(1);
                     let Answers { status, body, .. } = &*answers;
+                    let status = if is_failing { &503 } else { status };
                     let length = body.len();
                     format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}")
                 };
@@ -162,6 +167,11 @@ impl Issuer {
     pub(crate) fn answer(&self, status: u16, body: &str) {
         let mut answers = self.answers.lock().unwrap();
         (answers.status, answers.body) = (status, body.to_owned());
+    }
+
+    /// Answers the next requests with an error.
+    pub(crate) fn fail_first(&self, requests: usize) {
+        self.answers.lock().unwrap().failing = requests;
     }
 
     /// How often its keys were asked for.

@@ -191,6 +191,52 @@ async fn a_key_set_is_fetched_once_and_a_new_key_is_found() {
 }
 
 #[tokio::test]
+async fn a_process_without_any_keys_tries_again_at_once() {
+    let key = Key::ec("k");
+    let issuer = Issuer::publishing(&[&key]).await;
+    issuer.fail_first(2);
+    let authorizer = authorizer(&issuer);
+    assert!(is_let_in(&authorizer, &key.token(&claims())).await, "two failures pass by themselves");
+    assert_eq!(issuer.asked(), 3);
+}
+
+#[tokio::test]
+async fn a_failure_is_not_remembered_while_nothing_was_ever_fetched() {
+    let key = Key::ec("k");
+    let issuer = Issuer::publishing(&[&key]).await;
+    issuer.fail_first(usize::MAX);
+    let authorizer = authorizer(&issuer);
+    assert!(answer_at(&authorizer, &key.token(&claims()), NOW_S).await.is_err());
+    let asked = issuer.asked();
+    assert!((2..=40).contains(&asked), "{asked} requests in three seconds");
+    issuer.fail_first(0);
+    assert!(is_let_in(&authorizer, &key.token(&claims())).await, "in the same second");
+}
+
+#[tokio::test]
+async fn made_up_key_names_cause_two_requests_and_one_in_five_minutes() {
+    let key = Key::ec("k");
+    let issuer = Issuer::publishing(&[&key]).await;
+    let authorizer = authorizer(&issuer);
+    let token = key.token(&claims_with(&json!({"exp": NOW_S + 100_000})));
+    assert!(is_let_in(&authorizer, &token).await);
+    let made_up = Key::ec("made up").token(&claims_with(&json!({"exp": NOW_S + 100_000})));
+    let mut asked_at = Vec::new();
+    let mut asked = issuer.asked();
+    for after_s in 1..1_000 {
+        // A good token every second: the keys are fetched again when they are not fresh any more, which counts for itself.
+        for token in [&token, &made_up] {
+            ask_at(&authorizer, token, NOW_S + after_s).await;
+        }
+        if issuer.asked() > asked {
+            asked = issuer.asked();
+            asked_at.push(after_s);
+        }
+    }
+    assert_eq!(asked_at, [30, 60, 330, 630, 930], "two at once, then one in 300 seconds; at most one in 30");
+}
+
+#[tokio::test]
 async fn an_issuer_that_does_not_answer_is_survived_for_an_hour() {
     let key = Key::ec("k");
     let issuer = Issuer::publishing(&[&key]).await;

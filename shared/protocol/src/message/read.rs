@@ -93,11 +93,14 @@ fn event(value: Json) -> Result<SentEvent, UnreadableMessage> {
 }
 
 fn error(fields: &Fields) -> Result<ErrorMessage, UnreadableMessage> {
+    let number = |name| fields.get(name).and_then(Value::as_u64);
     let field = |name| text_of(fields, name).ok_or(UnreadableMessage(name));
     Ok(ErrorMessage {
         code: ErrorCode::from_wire(field("code")?).ok_or(UnreadableMessage("code"))?,
         message: field("message")?.to_owned(),
         request_id: field("requestId")?.to_owned(),
         order_id: order_id(fields).ok(),
+        index: number("index").and_then(|index| index.try_into().ok()),
+        retry_after_ms: number("retryAfterMs"),
     })
 }

@@ -26,6 +26,12 @@ pub(crate) struct WireError<'a> {
     request_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     order_id: Option<&'a str>,
+    /// The order's place in the list of the message that is answered, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<usize>,
+    /// The same message may succeed after so many milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -89,6 +95,8 @@ fn error_text(error: &ErrorMessage) -> String {
         message: &error.message,
         request_id: &error.request_id,
         order_id: error.order_id.as_ref().map(domain::OrderId::as_str),
+        index: error.index,
+        retry_after_ms: error.retry_after_ms,
     })
 }
 

@@ -1,7 +1,8 @@
 //! A connection in `connections`.
 //!
-//! Owns: the format `{connectionId S, principalId S, connectedAt N, expiresAt N, orders SS}`; `connectedAt` is in
-//! milliseconds, `expiresAt`, which time-to-live reads, in seconds since 1970. `orders` comes and goes with subscriptions.
+//! Owns: the format `{connectionId S, principalId S, connectedAt N, expiresAt N, orders SS, stage S}`; `connectedAt` is in
+//! milliseconds, `expiresAt`, which time-to-live reads, in seconds since 1970. `orders` comes and goes with subscriptions,
+//! `stage` comes with the first of them.
 //! Must not know: why a connection has a subscription.
 //! Source: `docs/tables.md`.
 
@@ -9,7 +10,9 @@ use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{BrokenItem, Item, key_text};
+use domain::Stage;
+
+use super::{BrokenItem, Item, key_text, number, text};
 use crate::Connection;
 
 /// The item of a connection without a subscription.
@@ -36,4 +39,17 @@ pub fn orders(item: &Item) -> Result<BTreeSet<String>, BrokenItem> {
         }),
         None => Ok(BTreeSet::new()),
     }
+}
+
+/// When the connection of an item was opened, in milliseconds since 1970, and which stage issued its id; `None` of an item that
+/// does not say both.
+#[must_use]
+pub fn stage(item: &Item) -> Option<(i64, Stage)> {
+    Some((number(item, "connectedAt").ok()?, Stage::new(text(item, "stage").ok()?)))
+}
+
+/// Until when is paid of the allowance whose item this is, in milliseconds since 1970.
+#[must_use]
+pub fn paid_until_ms(item: &Item) -> Option<i64> {
+    number(item, "paidUntil").ok()
 }

@@ -86,7 +86,7 @@ async fn heads_are_versions_and_owners_and_a_malformed_item_spoils_no_other() {
     put(json!({"orderId": {"S": "nobodys"}, "version": {"N": "8"}, "projection": {"M": {"userId": {"N": "1"}}}})).await;
     put(json!({"orderId": {"S": "malformed"}, "version": {"S": "8"}, "projection": {"M": {}}})).await;
     let asked = ["owned", "nobodys", "malformed", "none", "owned"].map(order);
-    let heads = tables.store.projections.heads(&asked.iter().collect::<Vec<_>>()).await.unwrap();
+    let (heads, _) = tables.store.projections.heads(&asked.iter().collect::<Vec<_>>()).await.unwrap();
     let read: Vec<(&str, Option<&Head>)> = heads.iter().map(|(id, head)| (id.as_str(), head.as_ref().ok())).collect();
     let owned = Head { version: Version::new(7), owner: Some("user_1".to_owned()) };
     let nobodys = Head { version: Version::new(8), owner: None };
@@ -103,7 +103,8 @@ async fn the_heads_of_more_than_one_call_can_read_are_read_in_several() {
     for order_id in &orders {
         store.projections.put(order_id, &folded, ProjectionWrite::default()).await.unwrap();
     }
-    let heads = store.projections.heads(&orders.iter().collect::<Vec<_>>()).await.unwrap();
+    let (heads, read_units) = store.projections.heads(&orders.iter().collect::<Vec<_>>()).await.unwrap();
     assert_eq!(heads.len(), 50, "one call reads 16 MB");
+    assert!(read_units >= 50 * 95, "{read_units} for 390 KB each");
     assert!(heads.values().flatten().all(|head| head.version == Version::FIRST));
 }

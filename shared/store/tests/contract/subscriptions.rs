@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use domain::{ConnectionId, Identity, OrderId, Principal, PrincipalId, Subscription, Version, fan_out::Page};
+use domain::{
+    Allowance, ConnectionId, Exhausted, Identity, OrderId, Principal, PrincipalId, Stage, Subscription, Version,
+    fan_out::Page,
+};
 use serde_json::{Value, json};
-use store::{Connection, Store, Subscribers, forget};
+use store::{Connection, Forgotten, Store, Subscribers, Witness, forget, forget_gone};
 
 use crate::{engine::ChangeFeed, open, order, tables::Tables};
 
@@ -18,6 +21,10 @@ fn connection(connection_id: &str) -> Connection {
         identity: Identity { principal: principal(), expires_at_s: None },
         connected_at_ms: 5,
     }
+}
+
+fn stage(name: &str) -> Stage {
+    Stage::new(format!("https://{name}.example/live"))
 }
 
 fn subscription(order_id: &str, connection_id: &str) -> Subscription {
@@ -90,6 +97,55 @@ async fn a_forgotten_connection_leaves_nothing_and_nobody_else_notices() {
         let left = store.subscriptions.of_order(&order(&format!("o{number}"))).await.unwrap().readable;
         assert_eq!(left.iter().map(|left| left.connection_id.as_str()).collect::<Vec<_>>(), ["stays="]);
     }
+}
+
+#[tokio::test]
+async fn a_connection_is_forgotten_if_its_own_stage_calls_it_gone_and_no_other() {
+    let store = &open().await;
+    let forget_as = async |connection_id: &str, name: &str, trusts_unknown: bool| {
+        let (Store { connections, subscriptions, .. }, stage) = (store, stage(name));
+        let witness = Witness { stage: &stage, trusts_unknown };
+        forget_gone(connections, subscriptions, &ConnectionId::new(connection_id), witness).await.unwrap()
+    };
+    let is_subscribed = async |connection_id: &str| {
+        let rows = store.subscriptions.of_order(&order("a")).await.unwrap().readable;
+        rows.iter().any(|row| row.connection_id.as_str() == connection_id)
+    };
+    for connection_id in ["own=", "old=", "older="] {
+        store.connections.put(&connection(connection_id)).await.unwrap();
+        store.subscriptions.put(&subscription("a", connection_id)).await.unwrap();
+    }
+    make_room(store, "own=", &["a"], 1).await;
+    for trusts_unknown in [false, true] {
+        assert_eq!(forget_as("own=", "other", trusts_unknown).await, Forgotten::OfAnotherStage);
+    }
+    assert!(is_subscribed("own=").await, "it may be alive on its own stage");
+    assert_eq!(forget_as("own=", "own", false).await, Forgotten::Yes);
+    assert!(!is_subscribed("own=").await);
+    // A row of an earlier release names no stage, and neither does one that is gone already.
+    assert_eq!(forget_as("old=", "own", false).await, Forgotten::OfUnknownStage);
+    assert!(is_subscribed("old=").await);
+    assert_eq!(forget_as("old=", "own", true).await, Forgotten::Yes);
+    assert!(!is_subscribed("old=").await);
+    store.connections.delete(&ConnectionId::new("older=")).await.unwrap();
+    assert_eq!(forget_as("older=", "own", false).await, Forgotten::OfUnknownStage);
+    assert_eq!(forget_as("older=", "own", true).await, Forgotten::Yes);
+    assert!(!is_subscribed("older=").await);
+}
+
+#[tokio::test]
+async fn the_newest_connection_names_the_stage_and_another_dynamodb_has_no_tag() {
+    let store = &open().await;
+    assert_eq!(store.connections.newest_stage().await.unwrap(), None);
+    assert_eq!(store.connections.local_stage().await.unwrap(), None);
+    for (connected_at_ms, name) in [(7, "old"), (9, "new"), (8, "middle")] {
+        let connection = Connection { connected_at_ms, ..connection(name) };
+        let order_id = order("a");
+        let room = store.connections.make_room(&connection, &stage(name), &BTreeSet::from([&order_id]), 1).await;
+        assert_eq!(room.unwrap().0.len(), 1);
+    }
+    store.connections.put(&Connection { connected_at_ms: 10, ..connection("without an order") }).await.unwrap();
+    assert_eq!(store.connections.newest_stage().await.unwrap(), Some(stage("new")));
 }
 
 #[tokio::test]
@@ -222,7 +278,8 @@ async fn a_connection_whose_row_is_broken_takes_and_frees_room() {
 async fn make_room(store: &Store, connection_id: &str, names: &[&str], max: usize) -> Vec<String> {
     let order_ids: Vec<OrderId> = names.iter().map(|name| order(name)).collect();
     let wanted: BTreeSet<&OrderId> = order_ids.iter().collect();
-    let with_room = store.connections.make_room(&connection(connection_id), &wanted, max).await.unwrap();
+    let (connection, stage) = (connection(connection_id), stage("own"));
+    let (with_room, _) = store.connections.make_room(&connection, &stage, &wanted, max).await.unwrap();
     with_room.into_iter().map(|order_id| order_id.as_str().to_owned()).collect()
 }
 
@@ -243,6 +300,24 @@ async fn a_connection_has_no_more_subscriptions_than_it_may_have() {
     assert_eq!(make_room(store, "c=", &["d", "e"], 3).await, ["d"]);
     assert_eq!(make_room(store, "c=", &["e"], 0).await, [""; 0]);
     assert_eq!(make_room(store, "new=", &["a", "b", "c"], 2).await, ["a", "b"], "more than a connection may have");
+}
+
+#[tokio::test]
+async fn an_allowance_is_shared_by_all_who_spend_of_it() {
+    let store = &open().await;
+    let allowance = Allowance { at_once: 100, a_minute: 60 };
+    let now_ms = 1_800_000_000_000;
+    let spend = async |payer: &'static str, cost, now_ms| {
+        store.connections.spend(payer, allowance, cost, now_ms).await.unwrap()
+    };
+    let racing = (0..8).map(|_| spend("alice", 20, now_ms));
+    let spent = futures_util::future::join_all(racing).await;
+    assert_eq!(spent.iter().filter(|spent| spent.is_ok()).count(), 5, "{spent:?}");
+    assert_eq!(spend("alice", 1, now_ms).await, Err(Exhausted { retry_after_ms: 1_000 }));
+    assert_eq!(spend("bob", 100, now_ms).await, Ok(()), "each has an allowance of their own");
+    assert_eq!(spend("alice", 1, now_ms + 1_000).await, Ok(()));
+    assert_eq!(spend("alice", 100, now_ms + 200_000).await, Ok(()), "it grows full again");
+    assert_eq!(store.connections.newest_stage().await.unwrap(), None, "its row is no connection");
 }
 
 #[tokio::test]
