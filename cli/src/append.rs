@@ -40,6 +40,7 @@ pub(crate) async fn run(options: args::Append) -> Result<(), Failure> {
     let lines = input::parse(&text).map_err(|error| Failure::failed(anyhow!("{}: {error}", file.display())))?;
     let (events, bad) = sort(lines);
     report_bad(&file, &bad);
+    warn_of_units(&file, &events);
     if !bad.is_empty() && !skip_bad {
         let (bad, good) = (bad.len(), events.len());
         return Err(Failure::failed(anyhow!(
@@ -86,6 +87,18 @@ fn report_bad(file: &Path, bad: &[BadLine]) {
     if bad.len() > BAD_EVENTS_NAMED_MAX {
         eprintln!("foldcast: … and {} more", bad.len() - BAD_EVENTS_NAMED_MAX);
     }
+}
+
+/// Names the first event whose time is plainly in another unit. It orders nothing, so it is taken as it is.
+fn warn_of_units(file: &Path, events: &[(usize, Event)]) {
+    let mut doubtful = events.iter().filter_map(|(line, event)| Some((line, input::other_unit(event.ts_us)?)));
+    let Some((line, unit)) = doubtful.next() else { return };
+    let more = match doubtful.count() {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    };
+    let file = file.display();
+    eprintln!("foldcast: warning: {file} line {line}: ts seems to be in {unit}, and is taken as microseconds{more}");
 }
 
 /// Appends each order's events one after the other, several orders at once, and prints in the file's order.
@@ -140,7 +153,7 @@ async fn append_order(
             format!("line {line} was not appended; append the file again, what is in the log already stays as it is")
         })?;
         head = if was_there { head } else { Some(version) };
-        let (order_id, event_ref) = (event.order_id().as_str(), event.event_ref.to_string());
+        let (order_id, event_ref) = (event.order_id().as_str(), event.event_ref.as_str());
         let line = json!({"orderId": order_id, "ref": event_ref, "version": version.get()}).to_string();
         if sender.send((place, line)).is_err() {
             break;

@@ -40,7 +40,7 @@ pub fn plan(at: Version, delivered: &[Version]) -> Option<Plan> {
 }
 
 fn length(range: &RangeInclusive<Version>) -> u64 {
-    (range.end().get() + 1).saturating_sub(range.start().get())
+    range.end().get().saturating_add(1).saturating_sub(range.start().get())
 }
 
 #[cfg(test)]
@@ -51,7 +51,7 @@ mod tests {
 
     fn planned(at: u64, delivered: &[u64]) -> (Vec<u64>, Vec<u64>, bool) {
         let delivered: Vec<Version> = delivered.iter().copied().map(Version::new).collect();
-        let plan = plan(Version::new(at), &delivered).unwrap();
+        let plan = plan(Version::new(at), &delivered, None).unwrap();
         let list = |range: RangeInclusive<Version>| (range.start().get()..=range.end().get()).collect();
         (list(plan.fold), plan.push.map_or(vec![], list), plan.read_log)
     }

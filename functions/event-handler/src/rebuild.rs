@@ -53,7 +53,7 @@ impl Orders {
     async fn fold_whole(&self, order_id: &OrderId, after: Version, before: OwnerBefore) -> Result<Folded, FoldError> {
         let mut projection = Projection::default();
         let mut events: Vec<LoggedEvent> = Vec::new();
-        let mut reader = self.store.event_log.read(order_id, Version::FIRST..=Version::new(u64::MAX));
+        let mut reader = self.store.event_log.read(order_id, Version::FIRST..=Version::MAX);
         while let Some(page) = reader.next_page().await? {
             for logged in page {
                 projection.evolve(&logged);

@@ -79,7 +79,7 @@ impl Subscribe {
             let snapshot = self.update(&order_id, Vec::new(), projection.shown);
             return Ok(answers.send(Message::Update(snapshot)).await?);
         };
-        if !self.is_same_log(&order_id, since, &projection.shown).await? {
+        if !self.is_same_log(&order_id, &since, &projection.shown).await? {
             let snapshot = self.update(&order_id, Vec::new(), projection.shown);
             return Ok(answers.send(Message::Update(Update { reset: true, ..snapshot })).await?);
         }
@@ -106,14 +106,19 @@ impl Subscribe {
 
     /// Whether a client that stands at `since` stands in this log: not above its head, and, if it names the ref of its
     /// last event, with that event at that version.
-    async fn is_same_log(&self, order_id: &OrderId, since: Since, projection: &Projection) -> Result<bool, OrderError> {
+    async fn is_same_log(
+        &self,
+        order_id: &OrderId,
+        since: &Since,
+        projection: &Projection,
+    ) -> Result<bool, OrderError> {
         let Since { version, event_ref } = since;
-        if version > projection.version() {
+        if *version > projection.version() {
             return Ok(false);
         }
-        let (Some(event_ref), true) = (event_ref, version >= Version::FIRST) else { return Ok(true) };
-        let at_since = self.store.event_log.range(order_id, version..=version).await?;
-        Ok(at_since.first().is_some_and(|logged| logged.event.event_ref == event_ref))
+        let (Some(event_ref), true) = (event_ref, *version >= Version::FIRST) else { return Ok(true) };
+        let at_since = self.store.event_log.range(order_id, *version..=*version).await?;
+        Ok(at_since.first().is_some_and(|logged| logged.event.event_ref == *event_ref))
     }
 
     /// Records the subscription and reads the projection as this caller may see it, in this order: a push that misses the

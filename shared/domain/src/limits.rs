@@ -10,6 +10,13 @@ use std::time::Duration;
 /// index entry and message, so it is kept short.
 pub const ORDER_ID_BYTES_MAX: usize = 256;
 
+/// Largest number that is a version, a count or a time: the largest whole number that every browser holds exactly. As microseconds
+/// since 1970 it is in the year 2255. Source: ECMAScript, `Number.MAX_SAFE_INTEGER`.
+pub const WHOLE_NUMBER_MAX: u64 = (1 << 53) - 1;
+
+/// Longest ref of an event, in bytes of UTF-8. Source: ours; a UUID has 36, a ULID 26, and a ref stands in each item twice.
+pub const EVENT_REF_BYTES_MAX: usize = 128;
+
 /// Longest id of a principal, in bytes of UTF-8, for the same reason.
 pub const PRINCIPAL_ID_BYTES_MAX: usize = 256;
 

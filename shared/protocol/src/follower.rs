@@ -57,7 +57,7 @@ impl Follower {
     /// Where to resume; absent before the first answer.
     #[must_use]
     pub fn since(&self) -> Option<Since> {
-        self.position.as_ref().map(|at| Since { version: at.version, event_ref: at.event_ref })
+        self.position.as_ref().map(|at| Since { version: at.version, event_ref: at.event_ref.clone() })
     }
 
     /// The version up to which the client has all events.
@@ -106,7 +106,7 @@ impl Follower {
             self.awaits_answer = false;
             self.position = Some(Position {
                 version: update.version,
-                event_ref: update.events.last().map(|event| event.event_ref),
+                event_ref: update.events.last().map(|event| event.event_ref.clone()),
                 projection: update.projection.clone(),
             });
             return if restarted { Step::Reset } else { Step::Started };
@@ -127,7 +127,7 @@ impl Follower {
         let fresh: Vec<SentEvent> = update.events.iter().filter(|event| event.version > at.version).cloned().collect();
         let before = at.projection.take();
         at.version = update.version;
-        at.event_ref = fresh.last().map(|event| event.event_ref);
+        at.event_ref = fresh.last().map(|event| event.event_ref.clone());
         at.projection = update.projection.clone().or_else(|| before.map(|before| folded(&before, &fresh)));
         self.answered(Step::Advanced(fresh))
     }

@@ -79,7 +79,7 @@ impl SentEvent {
     fn redacted(logged: &LoggedEvent, redaction: &Redaction) -> Self {
         let LoggedEvent { version, event, origin: _ } = logged;
         let data = redaction.apply(event.data.fields());
-        Self { version: *version, event_ref: event.event_ref, ts_us: event.ts_us, data }
+        Self { version: *version, event_ref: event.event_ref.clone(), ts_us: event.ts_us, data }
     }
 }
 
@@ -191,7 +191,7 @@ mod tests {
         let order_id =
             |n: usize| OrderId::new(format!("{n:03}{}", "\"".repeat(domain::limits::ORDER_ID_BYTES_MAX - 3)));
         let heads = (0..domain::limits::ORDERS_PER_MESSAGE_MAX)
-            .map(|n| (order_id(n).unwrap(), Version::new(u64::MAX)))
+            .map(|n| (order_id(n).unwrap(), Version::MAX))
             .collect::<BTreeMap<_, _>>();
         assert_eq!(receive(&Message::Heads(heads.clone()).frames()), [Message::Heads(heads)]);
     }

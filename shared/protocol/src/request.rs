@@ -5,7 +5,11 @@
 //! Must not know: who asks, what the answer is. Nothing of a bad message is repeated in its error.
 //! Source: README.md of this crate.
 
-use domain::{EventRef, Fields, OrderId, Version, limits::ORDERS_PER_MESSAGE_MAX, order_id::InvalidOrderId};
+use domain::{
+    EventRef, Fields, OrderId, Version,
+    limits::{EVENT_REF_BYTES_MAX, ORDERS_PER_MESSAGE_MAX},
+    order_id::InvalidOrderId,
+};
 use serde_json::{Value, json};
 
 /// A message of a browser.
@@ -51,7 +55,7 @@ pub struct Wanted {
 }
 
 /// Where a browser stands in an order's log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Since {
     /// The last version that it has.
     pub version: Version,
@@ -76,11 +80,11 @@ pub fn heads(known: &[Known]) -> String {
 impl Wanted {
     fn json(&self) -> Value {
         let order_id = self.order_id.as_str();
-        match self.since {
+        match &self.since {
             None => json!({"orderId": order_id}),
             Some(Since { version, event_ref: None }) => json!({"orderId": order_id, "since": version.get()}),
             Some(Since { version, event_ref: Some(event_ref) }) => {
-                json!({"orderId": order_id, "since": version.get(), "ref": event_ref.to_string()})
+                json!({"orderId": order_id, "since": version.get(), "ref": event_ref.as_str()})
             }
         }
     }
@@ -134,7 +138,9 @@ pub enum RequestError {
     #[error("\"since\" must be a version: a whole number from 0")]
     Since,
     /// `ref` is no ref, or stands without `since`.
-    #[error("\"ref\" must be the decimal digits of a 64-bit number in a string, beside \"since\"")]
+    #[error(
+        "\"ref\" must be a string of 1 to {EVENT_REF_BYTES_MAX} bytes without control characters, beside \"since\""
+    )]
     Ref,
     /// `orders` of `heads` is no object of 1 to 100 entries.
     #[error("\"orders\" must be an object that names 1 to {ORDERS_PER_MESSAGE_MAX} orders, each with its version")]
@@ -239,7 +245,7 @@ fn order_id(value: Option<&Value>) -> Result<OrderId, RequestError> {
 }
 
 fn version(value: &Value) -> Option<Version> {
-    value.as_u64().map(Version::new)
+    value.as_u64().and_then(Version::checked)
 }
 
 fn parse_ref(value: &Value) -> Result<EventRef, RequestError> {
@@ -306,7 +312,7 @@ mod tests {
 
     #[test]
     fn what_a_client_asks_about_heads_is_what_the_gateway_reads() {
-        let known = ["a\"é", "b"].map(|id| Known { order_id: order(id), version: Version::new(u64::MAX) });
+        let known = ["a\"é", "b"].map(|id| Known { order_id: order(id), version: Version::MAX });
         assert_eq!(Request::parse(&heads(&known)), Ok(Request::Heads(known.map(Ok).to_vec())));
     }
 

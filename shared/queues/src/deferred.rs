@@ -118,7 +118,7 @@ mod tests {
         let order = |order_id: &str, first: u64, last: u64| {
             format!(r#"{{"orderId":"{order_id}","first":{first},"last":{last},"round":1,"deferredAt":0}}"#)
         };
-        for text in ["", "{}", &order("", 1, 1), &order("o", 0, 1), &order("o", 2, 1)] {
+        for text in ["", "{}", &order("", 1, 1), &order("o", 0, 1), &order("o", 2, 1), &order("o", 1, u64::MAX)] {
             assert_eq!(DeferredOrder::parse(text), None, "{text}");
         }
     }

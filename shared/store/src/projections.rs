@@ -180,7 +180,7 @@ impl Projections {
         let put = self.client.put_item().table_name(self.table.as_str()).set_item(Some(item));
         let number = |number: &dyn ToString| AttributeValue::N(number.to_string());
         let put = match (over.version, over.updated_at_ms) {
-            (Version::NONE, _) => put.condition_expression("attribute_not_exists(orderId)"),
+            (Version::NONE, None) => put.condition_expression("attribute_not_exists(orderId)"),
             (version, None) => put
                 .condition_expression("version = :version AND attribute_not_exists(updatedAt)")
                 .expression_attribute_values(":version", number(&version)),

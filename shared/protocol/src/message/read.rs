@@ -52,13 +52,14 @@ fn order_id(fields: &Fields) -> Result<OrderId, UnreadableMessage> {
 }
 
 fn version(fields: &Fields) -> Result<Version, UnreadableMessage> {
-    fields.get("version").and_then(Value::as_u64).map(Version::new).ok_or(UnreadableMessage("version"))
+    fields.get("version").and_then(Value::as_u64).and_then(Version::checked).ok_or(UnreadableMessage("version"))
 }
 
 fn heads(fields: &Fields) -> Result<BTreeMap<OrderId, Version>, UnreadableMessage> {
     let orders = fields.get("orders").and_then(Value::as_object).ok_or(UnreadableMessage("orders"))?;
-    let head = |(order_id, version): (&String, &Value)| Some((OrderId::new(order_id).ok()?, version.as_u64()?));
-    let head = |entry| head(entry).map(|(order_id, version)| (order_id, Version::new(version)));
+    let head = |(order_id, version): (&String, &Value)| {
+        Some((OrderId::new(order_id).ok()?, Version::checked(version.as_u64()?)?))
+    };
     orders.iter().map(head).collect::<Option<_>>().ok_or(UnreadableMessage("orders"))
 }
 

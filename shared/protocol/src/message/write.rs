@@ -34,7 +34,7 @@ pub(crate) struct WireUpdate<'a> {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct WireEvent<'a> {
     version: u64,
-    r#ref: String,
+    r#ref: &'a str,
     ts: i64,
     data: &'a Fields,
 }
@@ -177,7 +177,7 @@ impl<'a> Run<'a> {
 fn event_json(event: &SentEvent) -> Box<RawValue> {
     let wire = WireEvent {
         version: event.version.get(),
-        r#ref: event.event_ref.to_string(),
+        r#ref: event.event_ref.as_str(),
         ts: event.ts_us,
         data: event.data.fields(),
     };

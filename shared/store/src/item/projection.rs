@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use domain::{OrderId, Projection, Version};
 
-use super::{BrokenItem, Item, NotStorable, json, key_text, number, size, text};
+use super::{BrokenItem, Item, NotStorable, json, key_text, size, text, time, version};
 use crate::projections::Head;
 
 /// A projection as one write stored it, or that none is stored.
@@ -43,7 +43,7 @@ impl StoredProjection {
 pub fn to_item(order_id: &OrderId, projection: &Projection, updated_at_ms: i64) -> Result<Item, NotStorable> {
     size::checked(Item::from([
         ("orderId".to_owned(), AttributeValue::S(order_id.as_str().to_owned())),
-        ("version".to_owned(), AttributeValue::N(projection.version().to_string())),
+        number("version", &projection.version()),
         ("projection".to_owned(), json::to_map(projection.fields())?),
         ("updatedAt".to_owned(), AttributeValue::N(updated_at_ms.to_string())),
     ]))
@@ -74,8 +74,8 @@ pub(crate) fn heads_of(keys: Vec<Item>) -> KeysAndAttributes {
 pub(crate) fn head_from_item(item: &Item) -> Result<(OrderId, Head), (Option<OrderId>, BrokenItem)> {
     let order_id = text(item, "orderId").ok().and_then(|text| OrderId::new(text).ok());
     let malformed = |reason| BrokenItem { key: key_text(item, &["orderId"]), reason };
-    let version = match number(item, "version") {
-        Ok(version) => Version::new(version),
+    let version = match version(item, "version") {
+        Ok(version) => version,
         Err(reason) => return Err((order_id, malformed(reason))),
     };
     let owner = match item.get("projection") {
