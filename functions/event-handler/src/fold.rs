@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use delivery::{Folded, OwnerBefore};
 use domain::{LoggedEvent, OrderId, Projection, Version, limits};
 use store::{
-    Written,
+    StoredProjection, Written,
     event_log::ReadError,
     now_ms,
     projections::{GetError, PutError},
@@ -33,11 +33,11 @@ pub enum FoldError {
     /// What the batch does not have was not read from the log.
     #[error("the log was not read")]
     Log(#[from] ReadError),
-    /// The log ends before an event that the change feed delivered.
-    #[error("the log ends at version {at}, before the delivered version {due}")]
-    LogTooShort {
-        /// The last version that could be folded.
-        at: Version,
+    /// An event waits for one before it that is not in the log yet. What comes before the gap is folded and stored.
+    #[error("the log has no event {missing}, and event {due} waits for it")]
+    Gap {
+        /// The first version that is missing.
+        missing: Version,
         /// The version that the change feed delivered.
         due: Version,
     },
@@ -61,8 +61,19 @@ pub enum FoldError {
 pub(crate) enum Due {
     /// Events that the change feed delivered.
     Delivered(BTreeMap<Version, LoggedEvent>),
-    /// Events from one version to another one, which are read from the log.
-    Deferred { first: Version, last: Version, before: Option<OwnerBefore> },
+    /// Events from one version to another one, which are read from the log. Those that wait for a missing one are pushed by
+    /// whoever folds it.
+    Deferred { first: Version, last: Version, before: Option<OwnerBefore>, waits: bool },
+}
+
+/// What became of events that were due.
+pub(crate) struct Fold {
+    /// The version that is stored.
+    at: Version,
+    /// What there is to push.
+    pub(crate) folded: Option<Folded>,
+    /// Why some of them are not in.
+    pub(crate) gap: Option<FoldError>,
 }
 
 impl Due {
@@ -78,10 +89,19 @@ impl Due {
     }
 
     /// What it calls for, given where the stored projection stands; `None` if nothing is due.
-    fn plan(&self, at: Version) -> Option<Plan> {
-        let plan = plan(at, &self.versions())?;
+    fn plan(&self, at: Version, ahead: Option<Version>) -> Option<Plan> {
+        let plan = plan(at, &self.versions(), ahead)?;
         let read_log = plan.read_log || matches!(self, Self::Deferred { .. });
         Some(Plan { read_log, ..plan })
+    }
+
+    /// Whether whoever folded the events has pushed them.
+    fn is_done(&self, at: Version) -> bool {
+        matches!(self, Self::Deferred { waits: true, last, .. } if *last <= at)
+    }
+
+    fn last(&self) -> Version {
+        self.versions().last().copied().unwrap_or_default()
     }
 
     fn first(&self) -> Version {
@@ -90,19 +110,22 @@ impl Due {
 }
 
 impl Orders {
-    /// Folds the events that are due and whatever of the log is missing before them, and stores the projection. Reading the
-    /// log ends at `deadline`; what is folded by then is stored.
-    pub(crate) async fn fold(&self, order_id: &OrderId, due: &Due, deadline: Instant) -> Result<Folded, FoldError> {
+    /// Folds the events that are due, whatever of the log is missing before them, and what waited for them, up to the first
+    /// event that is not in the log; and stores the projection. Reading the log ends at `deadline`; what is folded by then is
+    /// stored.
+    pub(crate) async fn fold(&self, order_id: &OrderId, due: &Due, deadline: Instant) -> Result<Fold, FoldError> {
         let delivered_at_ms = now_ms();
-        let (before, mut folded) = match self.fold_onto_remembered(order_id, due, deadline).await? {
-            Some(folded) => folded,
+        let (before, mut fold) = match self.fold_onto_remembered(order_id, due, deadline).await? {
+            Some(fold) => fold,
             None => self.fold_onto_stored(order_id, due, deadline).await?,
         };
         Count::Redeliveries.add(due.versions().iter().filter(|version| **version <= before).count());
-        let new = folded.projection.version().get().saturating_sub(before.get());
+        let new = fold.at.get().saturating_sub(before.get());
         Count::EventsFolded.add(usize::try_from(new).unwrap_or(usize::MAX));
-        folded.steps = vec![("change feed", delivered_at_ms), ("fold", now_ms())];
-        Ok(folded)
+        if let Some(folded) = &mut fold.folded {
+            folded.steps = vec![("change feed", delivered_at_ms), ("fold", now_ms())];
+        }
+        Ok(fold)
     }
 
     /// Reads the stored projection, folds onto it and stores the outcome, as often as another writer is first. The answer
@@ -112,21 +135,48 @@ impl Orders {
         order_id: &OrderId,
         due: &Due,
         deadline: Instant,
-    ) -> Result<(Version, Folded), FoldError> {
+    ) -> Result<(Version, Fold), FoldError> {
+        let mut goes_on = true;
         for _ in 0..limits::FOLD_TRIES_MAX {
             let stored = self.store.projections.get_stored(order_id).await?;
-            let (before, over) = (stored.projection.version(), stored.write());
-            let Some(plan) = due.plan(before) else { break };
-            let evolved = self.evolve(order_id, stored.projection, due, &plan, deadline).await?;
-            if evolved.folded.projection.version() == before {
-                return Ok((before, evolved.folded));
-            }
-            match self.store.projections.put(order_id, &evolved.folded.projection, over).await? {
-                Written::Stored => return evolved.finished().map(|folded| (before, folded)),
-                Written::Outrun => tracing::info!(order_id = order_id.as_str(), "another writer was first"),
+            let ahead = stored.ahead().filter(|_| goes_on);
+            match self.fold_onto(order_id, stored, ahead, due, deadline).await {
+                Ok(Some(folded)) => return Ok(folded),
+                Ok(None) => tracing::info!(order_id = order_id.as_str(), "another writer was first"),
+                // What waits cannot be folded, which is no reason not to fold what is due.
+                Err(FoldError::Put(PutError::NotStorable(_)) | FoldError::Log(ReadError::Broken(_)))
+                    if ahead.is_some() =>
+                {
+                    goes_on = false;
+                }
+                Err(error) => return Err(error),
             }
         }
         Err(FoldError::Conflict)
+    }
+
+    /// Folds onto what is stored, and stores the outcome; `None` if another writer was first.
+    async fn fold_onto(
+        &self,
+        order_id: &OrderId,
+        stored: StoredProjection,
+        ahead: Option<Version>,
+        due: &Due,
+        deadline: Instant,
+    ) -> Result<Option<(Version, Fold)>, FoldError> {
+        let (before, read) = (stored.projection.version(), stored.write());
+        if due.is_done(before) {
+            return Ok(Some((before, Fold { at: before, folded: None, gap: None })));
+        }
+        let Some(plan) = due.plan(before, ahead) else { return Ok(None) };
+        let evolved = self.evolve(order_id, stored.projection, due, &plan, deadline).await?;
+        // Whoever folds the missing event finds in the same item that there is more, or this write does not take place.
+        let over = if evolved.is_gap { read.ahead_of(evolved.head) } else { read };
+        let is_news = evolved.folded.projection.version() > before || over != read;
+        if is_news && self.store.projections.put(order_id, &evolved.folded.projection, over).await? == Written::Outrun {
+            return Ok(None);
+        }
+        evolved.finished(due).map(|fold| Some((before, fold)))
     }
 
     /// Folds the next events onto the projection that this process stored last, and stores the outcome if that is still
@@ -136,15 +186,14 @@ impl Orders {
         order_id: &OrderId,
         due: &Due,
         deadline: Instant,
-    ) -> Result<Option<(Version, Folded)>, FoldError> {
+    ) -> Result<Option<(Version, Fold)>, FoldError> {
         let Some(remembered) = self.store.projections.take_remembered(order_id) else { return Ok(None) };
         let (before, over) = (remembered.projection.version(), remembered.write());
-        let Some(plan) = due.plan(before).filter(|plan| !plan.read_log && !plan.fold.is_empty()) else {
-            return Ok(None);
-        };
-        let Evolved { folded, .. } = self.evolve(order_id, remembered.projection, due, &plan, deadline).await?;
-        match self.store.projections.put(order_id, &folded.projection, over).await {
-            Ok(Written::Stored) => Ok(Some((before, folded))),
+        let plan = due.plan(before, remembered.ahead());
+        let Some(plan) = plan.filter(|plan| !plan.read_log && !plan.fold.is_empty()) else { return Ok(None) };
+        let evolved = self.evolve(order_id, remembered.projection, due, &plan, deadline).await?;
+        match self.store.projections.put(order_id, &evolved.folded.projection, over).await {
+            Ok(Written::Stored) => evolved.finished(due).map(|fold| Some((before, fold))),
             Ok(Written::Outrun) | Err(PutError::NotStorable(_)) => Ok(None),
             Err(error @ PutError::Call(_)) => Err(error.into()),
         }
@@ -182,7 +231,13 @@ impl Orders {
                 let first = plan.push.as_ref().map_or(*plan.fold.start(), |push| *push.start().min(plan.fold.start()));
                 let mut reader = self.store.event_log.read(order_id, first..=head);
                 let mut pushed_parts = 0;
-                while let Some(part) = reader.next_page().await? {
+                loop {
+                    let part = match reader.next_page().await {
+                        Ok(Some(part)) => part,
+                        // What is missing may yet come.
+                        Ok(None) | Err(ReadError::Hole { .. }) => break,
+                        Err(error @ (ReadError::Call(_) | ReadError::Broken(_))) => return Err(error.into()),
+                    };
                     for logged in &part {
                         projection.evolve(logged);
                     }
@@ -200,8 +255,9 @@ impl Orders {
                 }
             }
         }
-        if is_finished && projection.version() < head {
-            return Err(FoldError::LogTooShort { at: projection.version(), due: head });
+        // A run that does not end at the projection's version is no update.
+        if events.last().is_some_and(|last| last.version != projection.version()) {
+            events = Vec::new();
         }
         Ok(Evolved { folded: Folded { projection, events, before, steps: Vec::new() }, head })
     }
@@ -212,12 +268,19 @@ struct Evolved {
     folded: Folded,
     head: Version,
 }
+    /// Whether the log has a gap before that.
+    is_gap: bool,
 
 impl Evolved {
-    fn finished(self) -> Result<Folded, FoldError> {
+    fn finished(self, due: &Due) -> Result<Fold, FoldError> {
         let at = self.folded.projection.version();
         if at == self.head {
-            return Ok(self.folded);
+        if self.is_gap {
+            let gap = (due.last() > at).then(|| FoldError::Gap { missing: at.next(), due: due.last() });
+            // What comes before the events that are due is pushed by whoever was handed it.
+            return Ok(Fold { at, folded: (due.first() <= at).then_some(self.folded), gap });
+        }
+            return Ok(Fold { at, folded: Some(self.folded), gap: None });
         }
         Err(FoldError::Unfinished { at, due: self.head, before: self.folded.before })
     }

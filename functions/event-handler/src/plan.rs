@@ -21,12 +21,12 @@ pub struct Plan {
 }
 
 /// Plans for a projection that stands `at` a version and for events that were delivered, whatever their order and
-/// however often. `None` if nothing was delivered.
+/// however often. If an event is known to be `ahead`, all up to it are due. `None` if nothing was delivered.
 #[must_use]
-pub fn plan(at: Version, delivered: &[Version]) -> Option<Plan> {
+pub fn plan(at: Version, delivered: &[Version], ahead: Option<Version>) -> Option<Plan> {
     let first = *delivered.iter().min()?;
     let last = *delivered.iter().max()?;
-    let head = last.max(at);
+    let head = last.max(at).max(ahead.unwrap_or_default());
     let fold = at.next()..=head;
     let push = first..=head;
     let covers = |range: &RangeInclusive<Version>| {
@@ -74,6 +74,23 @@ mod tests {
     fn an_event_ahead_of_its_predecessors_has_them_read_and_folded() {
         assert_eq!(planned(4, &[7]), (vec![5, 6, 7], vec![7], true));
         assert_eq!(planned(0, &[2, 4]), (vec![1, 2, 3, 4], vec![2, 3, 4], true));
+    }
+
+    #[test]
+    fn the_highest_number_is_a_version_like_any_other() {
+        let highest = Version::new(u64::MAX);
+        let plan = plan(Version::NONE, &[highest], None).unwrap();
+        assert_eq!(plan, Plan { fold: Version::FIRST..=highest, push: Some(highest..=highest), read_log: true });
+    }
+
+    #[test]
+    fn whoever_folds_an_event_goes_on_to_those_that_wait_for_it() {
+        let planned =
+            |at, delivered, ahead| plan(Version::new(at), &[Version::new(delivered)], Some(Version::new(ahead)));
+        let run = |first, last| Version::new(first)..=Version::new(last);
+        assert_eq!(planned(2, 3, 5), Some(Plan { fold: run(3, 5), push: Some(run(3, 5)), read_log: true }));
+        assert_eq!(planned(2, 3, 3), Some(Plan { fold: run(3, 3), push: Some(run(3, 3)), read_log: false }));
+        assert_eq!(planned(2, 2, 5), Some(Plan { fold: run(3, 5), push: Some(run(2, 5)), read_log: true }));
     }
 
     #[test]

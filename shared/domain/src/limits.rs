@@ -67,6 +67,12 @@ pub const PROJECTION_REMEMBERED_BYTES_MAX: usize = 16 * 1024;
 /// longer only once in years, and a replay of the failure queue repairs every order after that.
 pub const DEFERRED_FOR_MAX: Duration = Duration::from_secs(6 * 60 * 60);
 
+/// How long an event waits for one before it that is missing, until it is dead-lettered. Producers that race close a gap within
+/// milliseconds, and one that died and starts again within minutes.
+pub const GAP_LASTS_MAX: Duration = Duration::from_secs(15 * 60);
+
+const _: () = assert!(GAP_LASTS_MAX.as_secs() <= QUEUE_DELAY_MAX.as_secs(), "one delay of the queue is the whole wait");
+
 /// Orders of one batch that are folded and pushed at once.
 pub const FOLDS_IN_FLIGHT_MAX: usize = 32;
 

@@ -292,7 +292,7 @@ pub struct LogReader {
 
 impl LogReader {
     /// The next events, in order: as many as take [`limits::LOG_PART_BYTES_MAX`] in the table, or one that takes more; `None`
-    /// at the end. DynamoDB's own pages of 1 MB would be too much where they are of many small values.
+    /// at the end. The events before a hole come first. DynamoDB's own pages of 1 MB would be too much where they are of many small values.
     ///
     /// # Errors
     /// [`ReadError`] if DynamoDB does not answer, or the log has a broken item or a hole.
@@ -304,14 +304,15 @@ impl LogReader {
         let (mut events, mut bytes) = (Vec::new(), 0);
         while let Some(item) = self.items.as_slice().first() {
             bytes += item::size::bytes(item);
-            if bytes > limits::LOG_PART_BYTES_MAX && !events.is_empty() {
+            let is_next = item::event::version_of(item)? == self.expected;
+            if (bytes > limits::LOG_PART_BYTES_MAX || !is_next) && !events.is_empty() {
                 break;
             }
-            let Some(logged) = self.items.next().map(item::event::from_item).transpose()? else { break };
-            if logged.version != self.expected {
+            if !is_next {
                 let order_id = self.order_id.as_str().to_owned();
                 return Err(ReadError::Hole { order_id, missing: self.expected });
             }
+            let Some(logged) = self.items.next().map(item::event::from_item).transpose()? else { break };
             self.expected = self.expected.next();
             events.push(logged);
         }
