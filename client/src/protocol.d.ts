@@ -78,6 +78,7 @@ export interface History {
   projection?: {
     [k: string]: unknown;
   };
+  refolded?: boolean;
   reset?: boolean;
   type: "history";
   version: number;
@@ -122,6 +123,7 @@ export interface Update {
   projection?: {
     [k: string]: unknown;
   };
+  refolded?: boolean;
   reset?: boolean;
   type: "update";
   version: number;

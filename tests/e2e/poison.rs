@@ -134,6 +134,27 @@ async fn a_projection_that_is_not_the_fold_is_rebuilt_once() {
     assert_eq!((&snapshot["version"], &snapshot["projection"]), (&json!(2), &json!({})));
     let rebuilt = |changed: bool| [json!({"orderId": "o", "from": 2, "to": 2, "changed": changed})];
     assert_eq!(stack.json_lines(&["rebuild", "o"]), rebuilt(true));
+    let update = browser.next().await;
+    assert_eq!((&update["version"], &update["events"], &update["refolded"]), (&json!(2), &json!([]), &json!(true)));
+    assert_eq!(update["projection"]["n"], 2, "whoever looked at the wrong one is shown the right one");
     assert_eq!(stack.json_lines(&["rebuild", "o"]), rebuilt(false));
+    assert_eq!(browser.next().await.get("refolded"), None);
     settled(&stack);
+}
+
+#[tokio::test]
+async fn browsers_begin_anew_when_a_projection_turns_out_to_be_ahead_of_its_log() {
+    let stack = Stack::start(Data::Ephemeral);
+    append(&stack, &[event("o", 1)]);
+    settled(&stack);
+    let ahead = json!({"orderId": {"S": "o"}, "version": {"N": "9"}, "projection": {"M": {}}, "updatedAt": {"N": "0"}});
+    stack.dynamodb("PutItem", &json!({"TableName": "order_projections", "Item": ahead})).await;
+    let (mut browser, snapshot) = Browser::subscribed(&stack.websocket_url, "o").await;
+    assert_eq!(snapshot["version"], 9);
+    assert_eq!(stack.json_lines(&["rebuild", "o"]), [json!({"orderId": "o", "from": 9, "to": 1, "changed": true})]);
+    let update = browser.next().await;
+    assert_eq!(
+        (&update["version"], &update["reset"], &update["projection"]["n"]),
+        (&json!(1), &json!(true), &json!(1))
+    );
 }

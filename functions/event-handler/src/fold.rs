@@ -259,7 +259,8 @@ impl Orders {
         if events.last().is_some_and(|last| last.version != projection.version()) {
             events = Vec::new();
         }
-        Ok(Evolved { folded: Folded { projection, events, before, steps: Vec::new() }, head })
+        let is_gap = is_finished && projection.version() < head;
+        Ok(Evolved { folded: Folded { projection, events, before, steps: Vec::new(), correction: None }, head, is_gap })
     }
 }
 
@@ -267,19 +268,19 @@ impl Orders {
 struct Evolved {
     folded: Folded,
     head: Version,
-}
     /// Whether the log has a gap before that.
     is_gap: bool,
+}
 
 impl Evolved {
     fn finished(self, due: &Due) -> Result<Fold, FoldError> {
         let at = self.folded.projection.version();
-        if at == self.head {
         if self.is_gap {
             let gap = (due.last() > at).then(|| FoldError::Gap { missing: at.next(), due: due.last() });
             // What comes before the events that are due is pushed by whoever was handed it.
             return Ok(Fold { at, folded: (due.first() <= at).then_some(self.folded), gap });
         }
+        if at == self.head {
             return Ok(Fold { at, folded: Some(self.folded), gap: None });
         }
         Err(FoldError::Unfinished { at, due: self.head, before: self.folded.before })

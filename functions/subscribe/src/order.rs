@@ -101,7 +101,7 @@ impl Subscribe {
             SentEvent { version, event_ref, ts_us, data: self.redaction.take(data.into_fields()) }
         };
         let events = events.into_iter().map(sent).collect();
-        Update { order_id: order_id.clone(), version, events, projection: None, reset: false }
+        Update { order_id: order_id.clone(), version, events, projection: None, reset: false, refolded: false }
     }
 
     /// Whether a client that stands at `since` stands in this log: not above its head, and, if it names the ref of its

@@ -38,6 +38,8 @@ pub enum Step {
     Reset,
     /// The next events, in order.
     Advanced(Vec<SentEvent>),
+    /// No event, and another projection of the same version: the order was folded again.
+    Refolded,
     /// Nothing that the client does not have.
     Duplicate,
     /// Events are missing: subscribe again, with [`Follower::since`].
@@ -115,10 +117,11 @@ impl Follower {
             return self.after(Step::Duplicate);
         }
         if update.version == at.version {
-            if update.projection.is_some() {
-                at.projection.clone_from(&update.projection);
-            }
-            return self.answered(Step::Duplicate);
+            let Some(projection) = &update.projection else { return self.answered(Step::Duplicate) };
+            let before = at.projection.replace(projection.clone());
+            // An answer to a resume may bring it as well: it does not say what the client has.
+            let is_other = before.is_some_and(|before| before != *projection);
+            return self.answered(if is_other { Step::Refolded } else { Step::Duplicate });
         }
         let begins_at_or_before_next = update.events.first().is_some_and(|event| event.version <= at.version.next());
         if !begins_at_or_before_next {
@@ -192,6 +195,7 @@ mod tests {
             events: (first..=last).map(event).collect(),
             projection: Some(redacted(last)),
             reset: false,
+            refolded: false,
         }
     }
 
@@ -208,6 +212,22 @@ mod tests {
         assert_eq!(follower.accept(&update(7, 10)), advanced(9, 10));
         assert_eq!(follower.accept(&update(7, 7)), Step::Duplicate);
         assert_eq!(follower.projection(), Some(&redacted(10)));
+    }
+
+    #[test]
+    fn another_projection_of_the_same_version_is_news() {
+        let mut follower = Follower::default();
+        follower.accept(&update(8, 7));
+        let pushed = Update { projection: Some(redacted(70)), refolded: true, ..update(8, 7) };
+        assert_eq!(follower.accept(&pushed), Step::Refolded);
+        assert_eq!(follower.projection(), Some(&redacted(70)));
+        assert_eq!(follower.accept(&pushed), Step::Duplicate);
+        // Whoever was away when it was pushed hears of it by the answer to a resume.
+        follower.ask(&OrderId::new("o").unwrap());
+        let answer = Update { projection: Some(redacted(71)), ..update(8, 7) };
+        assert_eq!(follower.accept(&answer), Step::Refolded);
+        assert!(!follower.awaits_answer());
+        assert_eq!(follower.accept(&update(8, 8)), advanced(8, 8));
     }
 
     #[test]

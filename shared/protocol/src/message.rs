@@ -46,6 +46,8 @@ pub struct Update {
     pub projection: Option<Redacted>,
     /// The client starts over from this update.
     pub reset: bool,
+    /// The projection of this version is another one than was sent before.
+    pub refolded: bool,
 }
 
 /// An event as a browser sees it.
@@ -71,6 +73,7 @@ impl Update {
             events: events.iter().map(|logged| SentEvent::redacted(logged, redaction)).collect(),
             projection: Some(redaction.apply(projection.fields())),
             reset: false,
+            refolded: false,
         }
     }
 }
@@ -112,6 +115,7 @@ mod tests {
             events: (first..=last).map(event).collect(),
             projection: Some(redacted(&json!({"note": "é".repeat(projection_bytes / 2)}))),
             reset: false,
+            refolded: false,
         }
     }
 
@@ -142,6 +146,7 @@ mod tests {
         let messages = [
             Message::Update(update(7, 7, 2, 2)),
             Message::Update(Update { events: vec![], reset: true, ..update(7, 7, 2, 2) }),
+            Message::Update(Update { events: vec![], refolded: true, ..update(7, 7, 2, 2) }),
             Message::History(update(1, 2, 2, 2)),
             Message::Unsubscribed(order_id.clone()),
             Message::Heads(BTreeMap::from([(order_id, Version::new(9))])),

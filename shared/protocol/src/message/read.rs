@@ -80,7 +80,14 @@ fn update(fields: &Fields) -> Result<Update, UnreadableMessage> {
         expected = expected.previous();
     }
     let projection = if flag(fields, "more") { None } else { Some(object(fields, "projection")?) };
-    Ok(Update { order_id: order_id(fields)?, version, events, projection, reset: flag(fields, "reset") })
+    Ok(Update {
+        order_id: order_id(fields)?,
+        version,
+        events,
+        projection,
+        reset: flag(fields, "reset"),
+        refolded: flag(fields, "refolded"),
+    })
 }
 
 fn event(value: &Value) -> Result<SentEvent, UnreadableMessage> {

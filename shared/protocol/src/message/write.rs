@@ -28,6 +28,8 @@ pub(crate) struct WireUpdate<'a> {
     more: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     reset: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    refolded: bool,
 }
 
 #[derive(Serialize)]
@@ -135,7 +137,7 @@ impl<'a> Run<'a> {
 
     /// The update with these of its events. With `more`, or if it has no projection, it says that more follows.
     fn text(&self, range: Range<usize>, more: bool) -> String {
-        let Update { order_id, version: _, events: _, projection, reset } = self.update;
+        let Update { order_id, version: _, events: _, projection, reset, refolded } = self.update;
         let more = more || projection.is_none();
         json(&WireUpdate {
             r#type: self.r#type,
@@ -145,6 +147,7 @@ impl<'a> Run<'a> {
             projection: if more { None } else { projection.as_ref().map(domain::Redacted::fields) },
             more,
             reset: *reset,
+            refolded: *refolded,
         })
     }
 
