@@ -20,6 +20,7 @@ use crate::{
     failure::Failure,
     progress::{self, print_line},
 };
+use domain::Event;
 use input::{FileError, Line};
 use window::{Counts, Window};
 
@@ -45,11 +46,14 @@ pub(crate) async fn run(options: args::Append) -> Result<(), Failure> {
     }
     let progress = progress::bar(good, "events");
     let mut window = Window::new(&store.event_log);
-    let (mut is_over, mut stopped_at, mut failed) = (false, None, None);
+    let (mut is_over, mut stopped_at, mut failed, mut is_warned) = (false, None, None, false);
     while !(is_over && window.is_empty()) {
         tokio::select! {
             line = lines.recv(), if !is_over && window.has_room() => match line {
-                Some(Line { number, event: Ok(event) }) => window.push(number, event),
+                Some(Line { number, event: Ok(event) }) => {
+                    is_warned = is_warned || warn_of_unit(&file, number, &event);
+                    window.push(number, event);
+                }
                 Some(Line { number, event: Err(reason) }) => {
                     bad.add(number, &reason);
                     (is_over, stopped_at) = if skip_bad { (false, None) } else { (true, Some(number)) };
@@ -118,6 +122,15 @@ fn read(file: &Path, mut take: impl FnMut(Line) -> bool) -> Result<(), FileError
         take(Line { number, event })
     };
     if file == Path::new("-") { input::read(io::stdin().lock(), take) } else { input::read(File::open(file)?, take) }
+}
+
+/// Names an event whose time is plainly in another unit, and says whether it is. The time orders nothing, so it is taken as it
+/// is.
+fn warn_of_unit(file: &Path, line: usize, event: &Event) -> bool {
+    let Some(unit) = input::other_unit(event.ts_us) else { return false };
+    let file = file.display();
+    eprintln!("foldcast: warning: {file} line {line}: ts seems to be in {unit}, and is taken as microseconds");
+    true
 }
 
 fn unreadable(file: &Path, error: FileError) -> Failure {

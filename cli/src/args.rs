@@ -6,8 +6,8 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Args as ClapArgs, Parser, Subcommand, error::ErrorKind};
-use domain::OrderId;
+use clap::{Args as ClapArgs, Parser, Subcommand, error::ErrorKind, value_parser};
+use domain::{OrderId, limits::WHOLE_NUMBER_MAX};
 
 /// Live orders in the browser: every event and the refreshed projection, at once.
 #[derive(Debug, Parser)]
@@ -114,8 +114,9 @@ pub(crate) struct Target {
 pub(crate) struct Append {
     /// A JSON array or NDJSON of events {"ref", "ts", "data"}; - is standard input
     ///
-    /// A file is read twice: with a bad event in it, nothing is appended. What comes on standard input or through a pipe is
-    /// appended as it comes, and the first bad event ends it.
+    /// `ref` is the event's id, any text of 1 to 128 bytes: the same event is appended once, and another one with its ref is
+    /// an error. `ts` is in microseconds since 1970. A file is read twice: with a bad event in it, nothing is appended. What
+    /// comes on standard input or through a pipe is appended as it comes, and the first bad event ends it.
     pub(crate) file: PathBuf,
     /// Append the good events of a file with bad ones
     #[arg(long)]
@@ -136,7 +137,7 @@ pub(crate) struct Tail {
     #[arg(long)]
     pub(crate) token: Option<String>,
     /// Begin after this version of each order; 0 is the whole log
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long, value_name = "VERSION", value_parser = value_parser!(u64).range(..=WHOLE_NUMBER_MAX))]
     pub(crate) since: Option<u64>,
     /// End after this many lines
     #[arg(long, value_name = "N")]
@@ -162,7 +163,7 @@ pub(crate) struct Fold {
     #[arg(value_name = "ORDER_ID", value_parser = order_id)]
     pub(crate) order_id: OrderId,
     /// Fold events 1 to this version
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long, value_name = "VERSION", value_parser = value_parser!(u64).range(..=WHOLE_NUMBER_MAX))]
     pub(crate) at: Option<u64>,
     #[command(flatten)]
     pub(crate) target: Target,

@@ -25,7 +25,7 @@ pub(crate) async fn run(options: args::Fold) -> Result<(), Failure> {
 /// The fold of an order's log, up to a version or whole.
 pub(crate) async fn fold(log: &EventLog, order_id: &OrderId, at: Option<Version>) -> anyhow::Result<Projection> {
     let mut projection = Projection::default();
-    let mut reader = log.read(order_id, Version::FIRST..=at.unwrap_or(Version::new(u64::MAX)));
+    let mut reader = log.read(order_id, Version::FIRST..=at.unwrap_or(Version::MAX));
     while let Some(page) = reader.next_page().await.with_context(|| format!("cannot fold {order_id}"))? {
         for logged in &page {
             projection.evolve(logged);

@@ -55,27 +55,26 @@ export class Follower {
     // what was seen since then is one.
     if (version === 0 && (reset || this.version === 0)) this.#seen = this.#seenSinceAsked;
     else this.#seen = reset ? version : Math.max(this.#seen, version);
+    const news = (events, isReset = false) => ({ isAnswer: !more, fresh: { version, events, projection, reset: isReset } });
     if (!this.#started || reset) {
       const isReset = this.#started;
       this.#started = true;
       this.#held = [];
       this.#move(version, events.at(-1)?.ref, projection);
-      return { isAnswer: !more, fresh: { version, events: [], projection, reset: isReset } };
+      return news([], isReset);
     }
     if (version === this.version) {
-      const isNews = projection !== undefined && this.projection === undefined;
-      if (projection !== undefined) this.projection = projection;
-      return { isAnswer: true, fresh: isNews ? { version, events: this.#release([]), projection, reset: false } : undefined };
+      // Another projection of the same version: the rest of a long resume, or the order was folded again.
+      if (projection === undefined || JSON.stringify(projection) === JSON.stringify(this.projection)) return { isAnswer: true };
+      this.projection = projection;
+      return news(this.#held.splice(0));
     }
     const next = events[0]?.version <= this.version + 1;
     if (version < this.version || !next) return { isAnswer: false };
     const fresh = events.filter((event) => event.version > this.version);
     this.#move(version, fresh.at(-1)?.ref, projection);
-    if (projection === undefined) {
-      this.#held.push(...fresh);
-      return { isAnswer: false };
-    }
-    return { isAnswer: true, fresh: { version, events: this.#release(fresh), projection, reset: false } };
+    this.#held.push(...fresh);
+    return projection === undefined ? { isAnswer: false } : news(this.#held.splice(0));
   }
 
   /** An update up to this version is known to exist and does not come. */
@@ -88,9 +87,5 @@ export class Follower {
     this.version = version;
     this.#ref = ref;
     this.projection = projection;
-  }
-
-  #release(fresh) {
-    return [...this.#held.splice(0), ...fresh];
   }
 }

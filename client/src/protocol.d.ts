@@ -86,6 +86,7 @@ export interface History {
   projection?: {
     [k: string]: unknown;
   };
+  refolded?: boolean;
   reset?: boolean;
   type: "history";
   version: number;
@@ -130,6 +131,7 @@ export interface Update {
   projection?: {
     [k: string]: unknown;
   };
+  refolded?: boolean;
   reset?: boolean;
   type: "update";
   version: number;

@@ -89,3 +89,16 @@ test('an update that is known to be lost is a gap if it is news', () => {
   follower.accept(update(6, 7));
   assert.ok(!follower.isBehind);
 });
+
+test('another projection of the same version is shown without events', () => {
+  const follower = new Follower();
+  follower.accept(update(8, 7));
+  const other = update(8, 7, { projection: { n: 70 }, refolded: true });
+  const shown = { version: 7, events: [], projection: { n: 70 }, reset: false };
+  assert.deepEqual(follower.accept(other), { isAnswer: true, fresh: shown });
+  assert.deepEqual(follower.accept(other), { isAnswer: true });
+  // Whoever was away when it was pushed hears of it by the answer to a resume.
+  const answer = update(8, 7, { projection: { n: 71 } });
+  assert.deepEqual(follower.accept(answer).fresh.projection, { n: 71 });
+  assert.deepEqual(fresh(follower.accept(update(8, 8))), [8]);
+});

@@ -25,6 +25,6 @@ test('the AsyncAPI document is one, by the official parser', async () => {
   const messages = document.allMessages().all();
   assert.deepEqual(messages.map((message) => message.id()).sort(), ['error', 'heads', 'history', 'part', 'pong', 'sent', 'unsubscribed', 'update']);
   assert.deepEqual(Object.keys(messages.find((message) => message.id() === 'update').payload().properties()).sort(), [
-    'events', 'more', 'orderId', 'projection', 'reset', 'type', 'version',
+    'events', 'more', 'orderId', 'projection', 'refolded', 'reset', 'type', 'version',
   ]);
 });

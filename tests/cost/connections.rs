@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 const PAGE_QUEUE: &str = "pages";
+const ORDER_QUEUE: &str = "orders";
 
 pub(crate) struct Connections {
     /// The address of both, without the stage.
@@ -39,7 +40,8 @@ impl Connections {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let [posts, closes, nano_dollars] = [(); 3].map(|()| Arc::new(AtomicU64::new(0)));
-        let queues = Arc::new(Queues::open(None, [(PAGE_QUEUE.to_owned(), Queue::default())]).unwrap());
+        let queues = [PAGE_QUEUE, ORDER_QUEUE].map(|name| (name.to_owned(), Queue::default()));
+        let queues = Arc::new(Queues::open(None, queues).unwrap());
         let counts = [&posts, &closes, &nano_dollars].map(Arc::clone);
         let shared = (counts, Arc::clone(&queues));
         tokio::spawn(async move {
@@ -71,9 +73,21 @@ impl Connections {
 
     /// The pages that were handed over since the last time, as the fan-out is invoked with them, one at a time.
     pub(crate) fn take_pages(&self) -> Vec<Value> {
-        let pages = self.queues.messages(PAGE_QUEUE).unwrap();
-        self.queues.delete(PAGE_QUEUE, |_page| true).unwrap();
-        pages.iter().map(|page| json!({"Records": [{"messageId": page.message_id, "body": page.body}]})).collect()
+        self.take_messages(PAGE_QUEUE)
+    }
+
+    /// The orders that were deferred since the last time, as the event handler is invoked with them, one at a time.
+    pub(crate) fn take_deferred(&self) -> Vec<Value> {
+        self.take_messages(ORDER_QUEUE)
+    }
+
+    fn take_messages(&self, queue: &str) -> Vec<Value> {
+        let messages = self.queues.messages(queue).unwrap();
+        self.queues.delete(queue, |_message| true).unwrap();
+        messages
+            .iter()
+            .map(|message| json!({"Records": [{"messageId": message.message_id, "body": message.body}]}))
+            .collect()
     }
 
     /// What the posts came to since the last time, in billionths of a dollar.

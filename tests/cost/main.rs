@@ -5,6 +5,7 @@
 
 mod allowance;
 mod connections;
+mod gaps;
 mod heads;
 
 use std::{ops::RangeInclusive, time::Duration};
@@ -92,10 +93,16 @@ impl Rig {
             self.put("order_stream", &image(version));
             records.push(json!({"dynamodb": {"SequenceNumber": version.to_string(), "NewImage": image(version)}}));
         }
+        let bill = self.handle(&json!({"Records": records})).await;
+        (bill, self.connections.take())
+    }
+
+    /// Hands an invocation to the event handler; what that cost.
+    async fn handle(&self, invocation: &Value) -> Bill {
         let deadline = Instant::now() + Duration::from_secs(120);
-        let response = self.handler.handle(&json!({"Records": records}).to_string(), deadline).await.unwrap();
+        let response = self.handler.handle(&invocation.to_string(), deadline).await.unwrap();
         assert_eq!(response, BatchResponse::default());
-        (self.counted.take(), self.connections.take())
+        self.counted.take()
     }
 }
 

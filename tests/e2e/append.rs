@@ -20,8 +20,8 @@ fn nothing_of_a_bad_file_is_appended_unless_it_is_asked_for() {
         "[]".to_owned(),
         GOOD.replace("orderId", "order"),
         GOOD.replace("eventName", "name"),
-        GOOD.replace(r#""7""#, r#""7.5""#),
-        GOOD.replace(r#""7""#, r#""18446744073709551616""#),
+        GOOD.replace(r#""7""#, r#""7\n""#),
+        GOOD.replace(r#""7""#, &json!("é".repeat(65)).to_string()),
         large,
         GOOD.replace(r#""7""#, r#""8""#),
     ];
@@ -36,8 +36,8 @@ fn nothing_of_a_bad_file_is_appended_unless_it_is_asked_for() {
         "line 2: the event must be a JSON object",
         "line 3: data.orderId must be a string",
         "line 4: data.eventName must be a string that is not empty",
-        "line 5: a ref must be the decimal digits of a 64-bit number, without sign or leading zeros",
-        "line 6: a ref must be the decimal digits of a 64-bit number, without sign or leading zeros",
+        "line 5: a ref must be 1 to 128 bytes without control characters",
+        "line 6: a ref must be 1 to 128 bytes without control characters",
     ];
     for (line, reason) in said.iter().zip(reasons) {
         assert_eq!(*line, format!("foldcast: {file} {reason}"));
@@ -101,6 +101,52 @@ fn a_key_that_means_something_to_a_parser_is_appended_and_folded_as_it_is() {
     let expected = r#"{"$serde_json::private::Number":"9","__proto__":{"a":1},"eventName":"A","n":1.5,"orderId":"guid_1","x":{"$serde_json::private::Number":"12"}}"#;
     assert_eq!(folded.trim_end(), expected);
     assert_eq!(stack.json_lines(&["verify"]), [json!({"orders": 1, "events": 1, "differences": 0})]);
+}
+
+#[test]
+fn one_ref_is_one_event_and_two_with_the_same_ref_are_an_error_that_names_both() {
+    let stack = Stack::start(Data::Ephemeral);
+    let ref_ = "0192f0c1-7b5e-7cc3-98c4-dc0c0c07398f";
+    let event = |ts: &str, amount: &str, order_id: &str| {
+        let data = format!(r#"{{"eventName":"A","orderId":"{order_id}","amount":{amount}}}"#);
+        format!(r#"{{"ref":"{ref_}","ts":{ts},"data":{data}}}"#)
+    };
+    let append = |text: String| stack.run_with_input(&["append", "-"], &text);
+    for same in [event("5", "1.0", "a"), event("5", "1", "a"), event("5", "10e-1", "a")] {
+        let appended = append(same);
+        assert_eq!(String::from_utf8(appended.stderr).unwrap(), "");
+        let line: serde_json::Value = serde_json::from_slice(&appended.stdout).unwrap();
+        assert_eq!(line, json!({"orderId": "a", "ref": ref_, "version": 1}));
+    }
+    for other in [event("6", "1", "a"), event("5", "2", "a")] {
+        let refused = append(format!("{}\n{other}", event("5", "1", "b")));
+        assert_eq!(refused.status.code(), Some(1));
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert!(said.contains("line 2 was not appended"), "{said}");
+        let both = format!("order \"a\" has another event with the ref \"{ref_}\", at version 1");
+        assert!(said.contains(&both), "{said}");
+        assert!(!said.contains("amount"), "{said}");
+    }
+    assert_eq!(stack.json_lines(&["verify"]), [json!({"orders": 2, "events": 2, "differences": 0})]);
+}
+
+#[test]
+fn a_time_that_is_plainly_not_in_microseconds_is_taken_with_one_warning() {
+    let stack = Stack::start(Data::Ephemeral);
+    let lines: Vec<String> = ["5", "1606006246020", "1606006246", "1606006246020000"]
+        .iter()
+        .enumerate()
+        .map(|(index, ts)| {
+            GOOD.replace(r#""7""#, &format!(r#""{index}""#)).replace(r#""ts":5"#, &format!(r#""ts":{ts}"#))
+        })
+        .collect();
+    let appended = stack.run_with_input(&["append", "-"], &lines.join("\n"));
+    assert!(appended.status.success());
+    assert_eq!(
+        String::from_utf8(appended.stderr).unwrap(),
+        "foldcast: warning: - line 2: ts seems to be in milliseconds, and is taken as microseconds (and 1 more)\n"
+    );
+    assert_eq!(String::from_utf8(appended.stdout).unwrap().lines().count(), 4);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod cost;
 mod failures;
 mod faults;
 mod fauna;
+mod gaps;
 mod large;
 mod messages;
 mod own_application;

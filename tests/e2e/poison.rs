@@ -57,10 +57,7 @@ async fn poison_goes_to_the_failure_queue_and_other_orders_go_on() {
     let poison = messages.iter().find(|message| message["failure"] == "poison").unwrap();
     assert_eq!(
         (&poison["key"], poison["reason"].as_str().unwrap()),
-        (
-            &json!("orderId=\"bad\" version=1"),
-            "a ref must be the decimal digits of a 64-bit number, without sign or leading zeros"
-        )
+        (&json!("orderId=\"bad\" version=1"), "the attribute ts is missing")
     );
     let behind = messages.iter().find(|message| message["failure"] == "not_folded").unwrap();
     assert_eq!((&behind["orderId"], &behind["firstVersion"]), (&json!("bad"), &json!(2)));
@@ -77,6 +74,30 @@ async fn poison_goes_to_the_failure_queue_and_other_orders_go_on() {
     let update = bad.next().await;
     assert_eq!((&update["version"], update["events"].as_array().unwrap().len()), (&json!(2), 2));
     assert_eq!(stack.json_lines(&["verify"]), [json!({"orders": 2, "events": 3, "differences": 0})]);
+}
+
+#[tokio::test]
+async fn a_version_that_no_browser_holds_is_dead_lettered_and_stops_nobody_else() {
+    let folder = TempDir::new().unwrap();
+    let stack = Stack::start(Data::Folder(folder.path()));
+    let versions = ["18446744073709551615", "9223372036854775807", "9007199254740992"];
+    for (index, version) in versions.iter().enumerate() {
+        let order_id = format!("bad{index}");
+        let data = json!({"eventName": {"S": "A"}, "orderId": {"S": order_id}});
+        let item = json!({"orderId": {"S": order_id}, "version": {"N": version}, "ref": {"S": "1"}, "ts": {"N": "0"},
+                          "data": {"M": data}});
+        stack.dynamodb("PutItem", &json!({"TableName": "order_stream", "Item": item})).await;
+    }
+    let (mut good, _snapshot) = Browser::subscribed(&stack.websocket_url, "good").await;
+    append(&stack, &[event("good", 1)]);
+    assert_eq!(good.next().await["version"], 1);
+    let messages = failures(&folder, versions.len()).await;
+    for (index, version) in versions.iter().enumerate() {
+        let key = format!("orderId=\"bad{index}\" version={version}");
+        let poison = messages.iter().find(|message| message["key"] == key.as_str()).unwrap();
+        assert_eq!(poison["reason"], "the attribute version must be from 0 to 9007199254740991");
+    }
+    assert_eq!(stack.run_with_input(&["append", "-"], &event("bad0", 2).to_string()).status.code(), Some(1));
 }
 
 #[tokio::test]
@@ -109,8 +130,31 @@ async fn a_projection_that_is_not_the_fold_is_rebuilt_once() {
     let wrong = json!({"orderId": {"S": "o"}, "version": {"N": "2"}, "projection": {"M": {}}, "updatedAt": {"N": "0"}});
     stack.dynamodb("PutItem", &json!({"TableName": "order_projections", "Item": wrong})).await;
     assert_eq!(stack.run(&["verify"]).status.code(), Some(1));
+    let (mut browser, snapshot) = Browser::subscribed(&stack.websocket_url, "o").await;
+    assert_eq!((&snapshot["version"], &snapshot["projection"]), (&json!(2), &json!({})));
     let rebuilt = |changed: bool| [json!({"orderId": "o", "from": 2, "to": 2, "changed": changed})];
     assert_eq!(stack.json_lines(&["rebuild", "o"]), rebuilt(true));
+    let update = browser.next().await;
+    assert_eq!((&update["version"], &update["events"], &update["refolded"]), (&json!(2), &json!([]), &json!(true)));
+    assert_eq!(update["projection"]["n"], 2, "whoever looked at the wrong one is shown the right one");
     assert_eq!(stack.json_lines(&["rebuild", "o"]), rebuilt(false));
+    assert_eq!(browser.next().await.get("refolded"), None);
     settled(&stack);
+}
+
+#[tokio::test]
+async fn browsers_begin_anew_when_a_projection_turns_out_to_be_ahead_of_its_log() {
+    let stack = Stack::start(Data::Ephemeral);
+    append(&stack, &[event("o", 1)]);
+    settled(&stack);
+    let ahead = json!({"orderId": {"S": "o"}, "version": {"N": "9"}, "projection": {"M": {}}, "updatedAt": {"N": "0"}});
+    stack.dynamodb("PutItem", &json!({"TableName": "order_projections", "Item": ahead})).await;
+    let (mut browser, snapshot) = Browser::subscribed(&stack.websocket_url, "o").await;
+    assert_eq!(snapshot["version"], 9);
+    assert_eq!(stack.json_lines(&["rebuild", "o"]), [json!({"orderId": "o", "from": 9, "to": 1, "changed": true})]);
+    let update = browser.next().await;
+    assert_eq!(
+        (&update["version"], &update["reset"], &update["projection"]["n"]),
+        (&json!(1), &json!(true), &json!(1))
+    );
 }

@@ -128,7 +128,7 @@ impl Browser {
                 self.shown.extend(events.iter().map(|event| u8::try_from(event.version.get()).unwrap()));
             }
             Step::Reset => self.shown = vec![last],
-            Step::Duplicate | Step::Gap | Step::GapAwaited => {}
+            Step::Refolded | Step::Duplicate | Step::Gap | Step::GapAwaited => {}
         }
         if self.follower.must_resume() { Says::Subscribe } else { Says::Nothing }
     }
@@ -161,5 +161,6 @@ fn update(first: u8, last: u8, reset: bool) -> Update {
         events: (first..=last).map(event).collect(),
         projection: Some(Redacted::default()),
         reset,
+        refolded: false,
     }
 }

@@ -8,7 +8,7 @@ use domain::{
     fan_out::{Before, Health, Outcome, Settlement, audience, settle},
     principal::READ_ALL_SCOPE,
 };
-use event_handler::plan::plan;
+use event_handler::plan::{Plan, plan};
 
 use crate::{
     browser::{Connection, Frame, order_id},
@@ -29,7 +29,7 @@ pub(crate) struct Handler {
 /// What an invocation was handed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Task {
-    /// A batch of the change feed with these versions.
+    /// A batch of the change feed with these records, counted from 1.
     Batch { from: u8, to: u8 },
     /// A message of the page queue.
     Page(Page),
@@ -49,18 +49,25 @@ pub(crate) struct Page {
 /// The step that comes next.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Next {
-    /// Read the stored projection.
+    /// Read the stored projection, and of the log what is missing.
     Read,
     /// Read the subscribers before the projection is written: what rule 1 forbids.
-    SubscribersTooEarly { at: u8 },
-    /// Write the projection on the condition that it is still at `at`.
-    Write { at: u8, subscribers: Option<BTreeMap<Connection, Row>> },
+    SubscribersTooEarly { fold: Fold },
+    /// Write the projection on the condition that it is still what was read.
+    Write { fold: Fold, subscribers: Option<BTreeMap<Connection, Row>> },
     /// Read the subscribers.
     Subscribers { run: Run },
     /// Push to the first of those that are left, and tell the first of those who lost the order.
     Push { run: Run, shown: BTreeSet<Connection>, lost: Vec<Lost>, outcomes: Vec<(Connection, Outcome)> },
     /// Forget, close, and leave to the next round.
     Settle { run: Run, outcomes: Vec<(Connection, Outcome)> },
+}
+
+/// What was read, and what is to be written: the projection's version, and what is noted beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Fold {
+    read: (u8, u8),
+    written: (u8, u8),
 }
 
 /// The events of an update, and the version before them.
@@ -140,27 +147,34 @@ impl Handler {
                     self.next = Next::Subscribers { run: Run { before, first, last: state.stored } };
                 }
                 Task::Batch { from, to } => {
-                    let at = state.stored;
-                    let is_folded = at >= to;
+                    let fold = fold(state, rules, from, to);
+                    let (at, _) = fold.read;
+                    let is_folded = at >= delivered(state, from, to).max().unwrap();
                     if is_folded && !rules.push_what_is_folded {
                         return Some(End::Done);
                     }
-                    self.next = match (is_folded, rules.persist_before_push) {
-                        (true, _) => Next::Subscribers { run: run(from, to, at) },
-                        (false, true) => Next::Write { at, subscribers: None },
-                        (false, false) => Next::SubscribersTooEarly { at },
+                    self.next = match (fold.read == fold.written, rules.persist_before_push) {
+                        (true, _) => match run(state, from, to, fold) {
+                            Some(run) => Next::Subscribers { run },
+                            None => return Some(End::Done),
+                        },
+                        (false, true) => Next::Write { fold, subscribers: None },
+                        (false, false) => Next::SubscribersTooEarly { fold },
                     };
                 }
             },
-            Next::SubscribersTooEarly { at } => self.next = Next::Write { at, subscribers: Some(state.rows.clone()) },
-            Next::Write { at, subscribers } => {
+            Next::SubscribersTooEarly { fold } => {
+                self.next = Next::Write { fold, subscribers: Some(state.rows.clone()) };
+            }
+            Next::Write { fold, subscribers } => {
                 let Task::Batch { from, to } = self.task else { panic!("a page is not folded") };
-                if state.stored != at {
+                let is_same = state.stored == fold.read.0 && state.ahead == fold.read.1;
+                if !is_same && (rules.write_over_what_was_read || state.stored != fold.read.0) {
                     self.next = Next::Read;
                     return None;
                 }
-                state.stored = u8::try_from(planned(from, to, at).fold.end().get()).unwrap();
-                let run = run(from, to, at);
+                (state.stored, state.ahead) = fold.written;
+                let Some(run) = run(state, from, to, fold) else { return Some(End::Done) };
                 self.next = match subscribers {
                     Some(rows) => Self::push_to(state, run, &rows),
                     None => Next::Subscribers { run },
@@ -278,15 +292,35 @@ fn end_subscription(
     !is_first || rules.delete_row_that_was_read && !is_same
 }
 
-fn planned(from: u8, to: u8, at: u8) -> event_handler::plan::Plan {
-    let delivered: Vec<Version> = (from..=to).map(|version| Version::new(version.into())).collect();
-    plan(Version::new(at.into()), &delivered).unwrap()
+/// The versions of a batch.
+fn delivered(state: &State, from: u8, to: u8) -> impl Iterator<Item = u8> {
+    state.feed[usize::from(from) - 1..usize::from(to)].iter().copied()
 }
 
-fn run(from: u8, to: u8, at: u8) -> Run {
-    let push = planned(from, to, at).push.unwrap();
-    let number = |version: &Version| u8::try_from(version.get()).unwrap();
-    Run { before: at.min(from - 1), first: number(push.start()), last: number(push.end()) }
+fn planned(state: &State, from: u8, to: u8, (at, ahead): (u8, u8)) -> Plan {
+    let version = |version: u8| Version::new(version.into());
+    let delivered: Vec<Version> = delivered(state, from, to).map(version).collect();
+    plan(version(at), &delivered, Some(version(ahead)).filter(|ahead| *ahead > Version::NONE)).unwrap()
+}
+
+fn number(version: Version) -> u8 {
+    u8::try_from(version.get()).unwrap()
+}
+
+/// Folds what is due as far as the log has it.
+fn fold(state: &State, rules: Rules, from: u8, to: u8) -> Fold {
+    let read = (state.stored, state.ahead);
+    let due = number(*planned(state, from, to, read).fold.end());
+    let at = state.folded_from(state.stored, due);
+    let ahead = if at < due && rules.note_gaps { due } else { 0 };
+    Fold { read, written: (at, ahead) }
+}
+
+/// What there is to push, if the first event of the batch is folded.
+fn run(state: &State, from: u8, to: u8, fold: Fold) -> Option<Run> {
+    let Fold { read, written: (last, _) } = fold;
+    let first = number(*planned(state, from, to, read).push.unwrap().start());
+    (first <= last).then(|| Run { before: read.0.min(first - 1), first, last })
 }
 
 fn push(state: &mut State, connection: Connection, frame: Frame, luck: Luck) -> Outcome {

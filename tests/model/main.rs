@@ -51,6 +51,12 @@ fn every_browser_is_complete_whenever_nothing_is_under_way() {
         ("one browser, a failed push", Bounds { pushes_failed: 1, ..Bounds::ONE_BROWSER }),
         ("one browser that unsubscribes", Bounds { unsubscribes: 1, ..Bounds::ONE_BROWSER }),
         ("one browser, two handlers", Bounds { strays: 1, ..Bounds::ONE_BROWSER }),
+        ("one browser, events ahead of others", Bounds { events: 3, ahead: 2, crashes: 0, ..Bounds::ONE_BROWSER }),
+        ("one browser, an event ahead, a function killed", Bounds { ahead: 1, ..Bounds::ONE_BROWSER }),
+        (
+            "one browser, an event ahead, two handlers",
+            Bounds { ahead: 1, strays: 1, crashes: 0, ..Bounds::ONE_BROWSER },
+        ),
         ("two browsers, a lost socket", Bounds { disconnects: 1, ..Bounds::TWO_BROWSERS }),
         ("two browsers, a failed push", Bounds { pushes_failed: 1, ..Bounds::TWO_BROWSERS }),
         ("an order that is lost and found, a function killed", Bounds { crashes: 1, ..Bounds::LOST_AND_FOUND }),
@@ -130,6 +136,20 @@ fn without_a_close_a_bad_connection_costs_a_push_in_each_round() {
 fn without_the_row_that_was_read_whoever_lost_an_order_does_not_find_it() {
     let rules = Rules { delete_row_that_was_read: false, ..Rules::ALL };
     find(COMPLETE, "the row is deleted that was read", rules, Bounds::LOST_AND_FOUND);
+}
+
+#[test]
+fn without_a_note_beside_the_projection_an_event_ahead_of_another_is_left_behind() {
+    let rules = Rules { note_gaps: false, ..Rules::ALL };
+    let bounds = Bounds { events: 2, ahead: 1, ..Bounds::CALM };
+    find(COMPLETE, "whoever folds a missing event goes on with those that wait", rules, bounds);
+}
+
+#[test]
+fn without_a_write_over_exactly_what_was_read_an_event_ahead_of_another_is_left_behind() {
+    let rules = Rules { write_over_what_was_read: false, ..Rules::ALL };
+    let bounds = Bounds { events: 2, ahead: 1, strays: 1, ..Bounds::CALM };
+    find(COMPLETE, "the note is a part of what the next write goes over", rules, bounds);
 }
 
 #[test]

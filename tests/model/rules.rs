@@ -23,6 +23,10 @@ pub(crate) struct Rules {
     pub(crate) tell_before_delete: bool,
     /// Whoever was answered that the order has no events is not told that it is lost.
     pub(crate) remember_hidden: bool,
+    /// Whoever meets an event behind a gap notes it beside the projection, and whoever folds the missing event goes on.
+    pub(crate) note_gaps: bool,
+    /// The projection is written over exactly what was read, the note included.
+    pub(crate) write_over_what_was_read: bool,
 }
 
 impl Rules {
@@ -37,6 +41,8 @@ impl Rules {
         delete_row_that_was_read: true,
         tell_before_delete: true,
         remember_hidden: true,
+        note_gaps: true,
+        write_over_what_was_read: true,
     };
 }
 
@@ -61,6 +67,8 @@ pub(crate) struct Bounds {
     pub(crate) strays: u8,
     /// Browsers that unsubscribe, and may subscribe again.
     pub(crate) unsubscribes: u8,
+    /// Events that are put ahead of their predecessors.
+    pub(crate) ahead: u8,
 }
 
 impl Bounds {
@@ -76,6 +84,7 @@ impl Bounds {
         disconnects: 0,
         strays: 0,
         unsubscribes: 0,
+        ahead: 0,
     };
     pub(crate) const ONE_BROWSER: Self = Self { events: 2, crashes: 1, ..Self::CALM };
     pub(crate) const TWO_BROWSERS: Self = Self { events: 1, browsers: 2, ..Self::ONE_BROWSER };

@@ -23,13 +23,15 @@ pub(crate) struct Row {
 pub(crate) struct State {
     /// How much there is of everything; it never changes.
     pub(crate) bounds: Bounds,
-    /// The version of the log's last event.
-    pub(crate) head: u8,
+    /// The versions of the log's events, in the order in which they were put: the change feed.
+    pub(crate) feed: Vec<u8>,
     /// The stored projection's version.
     pub(crate) stored: u8,
+    /// What is noted beside it: the highest version of an event that waits behind a gap, or 0.
+    pub(crate) ahead: u8,
     /// The highest version that the stored projection ever had.
     pub(crate) stored_max: u8,
-    /// How far the change feed is done with.
+    /// How many records of the change feed are done with.
     pub(crate) done: u8,
     /// Rows of subscriptions, and how many were written.
     pub(crate) rows: BTreeMap<Connection, Row>,
@@ -56,8 +58,9 @@ impl State {
         let unsubscribed = vec![Browser::new(); usize::from(bounds.browsers) - subscribed.len()];
         Self {
             bounds,
-            head: 0,
+            feed: Vec::new(),
             stored: 0,
+            ahead: 0,
             stored_max: 0,
             done: 0,
             rows: browsers.map(|connection| (connection, Row { id: 0, hidden_at: None })).collect(),
@@ -71,6 +74,21 @@ impl State {
             is_held: false,
             budget: bounds,
         }
+    }
+
+    /// The version up to which the log has every event.
+    pub(crate) fn head(&self) -> u8 {
+        self.folded_from(0, u8::MAX)
+    }
+
+    /// How far the log can be folded from a version on, at most up to another one.
+    pub(crate) fn folded_from(&self, at: u8, to: u8) -> u8 {
+        (at..to).find(|version| !self.feed.contains(&(version + 1))).unwrap_or(at.max(to))
+    }
+
+    /// The records of the change feed that are handed over: how many there are.
+    pub(crate) fn records(&self) -> u8 {
+        u8::try_from(self.feed.len()).unwrap()
     }
 
     pub(crate) fn is_open(&self, connection: Connection) -> bool {
@@ -142,7 +160,7 @@ impl State {
     pub(crate) fn is_quiet(&self) -> bool {
         let is_bad = |page: &Page| page.left.iter().all(|connection| self.is_bad(*connection));
         let is_page_bad = |handler: &Handler| matches!(&handler.task, Task::Page(page) if is_bad(page));
-        let is_fed = self.handlers[..2].iter().all(Option::is_none) && self.done == self.head;
+        let is_fed = self.handlers[..2].iter().all(Option::is_none) && self.done == self.records();
         is_fed
             && self.handlers[2].as_ref().is_none_or(is_page_bad)
             && self.pages.iter().all(is_bad)
@@ -154,8 +172,9 @@ impl State {
     pub(crate) fn is_complete(&self) -> bool {
         let subscribed = self.good_browsers().filter(|browser| browser.socket.is_some() && browser.wants);
         let mut versions = subscribed.map(|browser| (browser.version(), browser.follower.awaits_answer()));
-        let is_shown = self.bounds.is_shown(self.head) || self.head == 0;
-        self.stored == self.head && (!is_shown || versions.all(|at| at == (Some(self.head), false)))
+        let head = self.head();
+        let is_shown = self.bounds.is_shown(head) || head == 0;
+        self.stored == head && (!is_shown || versions.all(|at| at == (Some(head), false)))
     }
 
     fn good_browsers(&self) -> impl Iterator<Item = &Browser> {

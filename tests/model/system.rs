@@ -21,12 +21,15 @@ pub(crate) struct System {
 /// Something that can happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Action {
-    Append,
-    /// The batch that is due, up to this version, is handed to a handler.
+    /// An event is put at this version, which no event has.
+    Append {
+        version: u8,
+    },
+    /// The batch that is due, up to this record, is handed to a handler.
     Deliver {
         to: u8,
     },
-    /// These versions are handed to a handler once more.
+    /// These records are handed to a handler once more.
     DeliverAgain {
         from: u8,
         to: u8,
@@ -92,13 +95,18 @@ impl Model for System {
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
         if state.budget.events > 0 {
-            actions.push(Action::Append);
+            let next = state.head() + 1;
+            actions.push(Action::Append { version: next });
+            let ahead = next + 1..=if state.budget.ahead > 0 { self.bounds.events } else { 0 };
+            actions.extend(
+                ahead.filter(|version| !state.feed.contains(version)).map(|version| Action::Append { version }),
+            );
         }
         if state.handlers[0].is_none() {
-            actions.extend((state.done + 1..=state.head).map(|to| Action::Deliver { to }));
+            actions.extend((state.done + 1..=state.records()).map(|to| Action::Deliver { to }));
         }
         if state.handlers[1].is_none() && state.budget.strays > 0 {
-            let runs = (1..=state.head).flat_map(|from| (from..=state.head).map(move |to| (from, to)));
+            let runs = (1..=state.records()).flat_map(|from| (from..=state.records()).map(move |to| (from, to)));
             actions.extend(runs.map(|(from, to)| Action::DeliverAgain { from, to }));
         }
         if state.handlers[2].is_none() {
@@ -127,9 +135,10 @@ impl Model for System {
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
         let mut state = last.clone();
         match action {
-            Action::Append => {
+            Action::Append { version } => {
                 state.budget.events -= 1;
-                state.head += 1;
+                state.budget.ahead -= u8::from(version > state.head() + 1);
+                state.feed.push(version);
             }
             Action::Deliver { to } => {
                 state.handlers[0] = Some(Handler::new(Task::Batch { from: state.done + 1, to }));
@@ -199,7 +208,7 @@ impl Model for System {
                 state.browsers.iter().all(Browser::shows_a_run)
             }),
             Property::always("the projection never goes back and is never ahead of the log", |_, state: &State| {
-                state.stored == state.stored_max && state.stored <= state.head
+                state.stored == state.stored_max && state.stored <= state.head()
             }),
             Property::always(COMPLETE, |_, state: &State| !state.is_quiet() || state.is_complete()),
             Property::always(HELD, |_, state: &State| !state.is_held),
@@ -208,15 +217,18 @@ impl Model for System {
                 state.refused_max() <= REFUSED_MAX * events + crashes
             }),
             Property::sometimes("a subscribed browser has every event", |system: &Self, state: &State| {
-                let is_all_there = state.head == system.bounds.events && state.is_quiet();
+                let is_all_there = state.head() == system.bounds.events && state.is_quiet();
                 let mut good = state.browsers.iter().skip(system.bounds.bad.into());
-                is_all_there && good.all(|browser| browser.shown.last() == Some(&state.head))
+                is_all_there && good.all(|browser| browser.shown.last() == Some(&state.head()))
             }),
         ];
         if self.bounds.crashes > 0 {
             properties.push(Property::sometimes("a handler dies between write and push", |_, state: &State| {
                 state.stored > state.done && state.handlers.iter().all(Option::is_none)
             }));
+        }
+        if self.bounds.ahead > 0 {
+            properties.push(Property::sometimes("an event waits behind a gap", |_, state: &State| state.ahead > 0));
         }
         if self.bounds.disconnects > 0 {
             properties.push(Property::sometimes("a row outlives its connection", |_, state: &State| {

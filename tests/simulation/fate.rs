@@ -35,6 +35,8 @@ pub(crate) struct Kinds {
     pub(crate) tokens: bool,
     /// Projections are large: updates of several orders travel in parts at the same time.
     pub(crate) large: bool,
+    /// A producer that counts for itself puts events ahead of their predecessors.
+    pub(crate) ahead: bool,
 }
 
 impl Kinds {
@@ -53,6 +55,7 @@ impl Kinds {
         owners: false,
         tokens: false,
         large: false,
+        ahead: false,
     };
 
     pub(crate) fn draw(random: &mut Rng) -> Self {
@@ -70,6 +73,7 @@ impl Kinds {
             owners: random.bool(),
             tokens: random.bool(),
             large: random.u8(0..8) == 0,
+            ahead: random.bool(),
         }
     }
 }

@@ -126,6 +126,7 @@ fn after_every_seed_each_browser_has_every_event_once_and_in_order() {
     assert!(report.folds_unread > 0, "memories were good");
     assert!(report.folds_stale > 0, "memories were stale");
     assert!(report.orders_lost > 0, "orders were lost");
+    assert!(report.faults.contains_key("event ahead of its predecessor"), "events were put ahead of others");
     assert!(!report.reaches.is_empty(), "events were appended while bad things stayed bad");
 }
 

@@ -5,6 +5,7 @@
 
 mod aws;
 mod bad;
+mod gaps;
 mod inputs;
 mod invocations;
 mod people;
@@ -19,7 +20,7 @@ use std::{
 
 use connect::Connect;
 use disconnect::Disconnect;
-use domain::{Event, OrderId};
+use domain::{Event, EventRef, OrderId, Version};
 use dynoxide::Database;
 use event_handler::EventHandler;
 use fan_out::FanOut;
@@ -93,6 +94,11 @@ pub(crate) struct World {
     pub(crate) bad: Bad,
     /// Events that are appended when nothing goes wrong any more but what stays bad.
     later: Vec<Event>,
+    /// The refs of events whose append was begun.
+    begun_refs: BTreeSet<EventRef>,
+    /// Events that are missing in their logs, each with the version before it; and the orders that had such gaps.
+    gaps: Vec<(Event, Version)>,
+    gapped: BTreeSet<OrderId>,
     /// Whether `@connections` is out of order.
     is_out: bool,
 }
@@ -153,6 +159,9 @@ impl World {
             kinds,
             bad,
             later,
+            begun_refs: BTreeSet::new(),
+            gaps: Vec::new(),
+            gapped: BTreeSet::new(),
             is_out: false,
             random,
         };
@@ -169,9 +178,9 @@ impl World {
         self.later.drain(..).filter(|event| !bad.contains_key(event.order_id())).collect()
     }
 
-    /// Whether a producer is at work.
+    /// Whether a producer is at work, or has left a gap.
     pub(crate) fn is_appending(&self) -> bool {
-        self.actors.values().any(|actor| matches!(actor.role, Role::Producer(_)))
+        !self.gaps.is_empty() || self.actors.values().any(|actor| matches!(actor.role, Role::Producer(_)))
     }
 
     /// From here on nothing goes wrong but what stays bad, and what went wrong unnoticed is noticed.
@@ -190,6 +199,7 @@ impl World {
         let is_fed = self.feed.records.len() == self.done && self.batch.is_none();
         self.actors.is_empty()
             && self.due.is_empty()
+            && self.gaps.is_empty()
             && is_fed
             && self.queues.is_empty(PAGES)
             && self.queues.is_empty(DEFERRED)
@@ -291,6 +301,8 @@ impl World {
                 self.expire(&connection_id);
             }
             Turn::Spoil => self.spoil_logs(),
+            Turn::Ahead => self.put_ahead().await,
+            Turn::Fill => self.fill_gap().await,
             Turn::Wait => self.wait().await,
         }
     }

@@ -142,6 +142,18 @@ fn array(mut source: impl BufRead, first: usize, take: &mut impl FnMut(Line) -> 
     }
 }
 
+/// The unit that a `ts` seems to have, if it is plainly not in microseconds: 1973 or later in that unit, and before 1973 in
+/// microseconds.
+pub(super) fn other_unit(ts_us: i64) -> Option<&'static str> {
+    const UNTIL_1973_S: i64 = 3 * 365 * 24 * 60 * 60;
+    let thousandfold = UNTIL_1973_S * 1_000;
+    match ts_us {
+        UNTIL_1973_S.. if ts_us < thousandfold => Some("seconds"),
+        UNTIL_1973_S.. if ts_us < thousandfold * 1_000 => Some("milliseconds"),
+        _ => None,
+    }
+}
+
 /// Reads an event that begins on this line.
 fn event(text: &[u8], number: usize) -> Result<Event, String> {
     let line = |line: u64| number + usize::try_from(line).unwrap_or_default().saturating_sub(1);
@@ -158,7 +170,7 @@ fn event(text: &[u8], number: usize) -> Result<Event, String> {
         return Err("the event must have \"ref\", \"ts\" and \"data\" and nothing else, which would be lost".to_owned());
     }
     let Some(Json::String(event_ref)) = event_ref else {
-        return Err("ref must be a string: the decimal digits of a 64-bit number".to_owned());
+        return Err("ref must be a string".to_owned());
     };
     let event_ref = EventRef::parse(&event_ref).map_err(|invalid| invalid.to_string())?;
     let ts_us = ts.as_ref().and_then(Json::as_i64).ok_or("ts must be a whole number: microseconds since 1970")?;
@@ -242,6 +254,22 @@ mod tests {
     }
 
     #[test]
+    fn a_time_before_1973_is_in_another_unit_if_it_is_a_time_of_today_in_that_one() {
+        for (ts_us, unit) in [
+            (1_606_006_246_020_000, None),
+            (94_608_000_000_000, None),
+            (94_607_999_999_999, Some("milliseconds")),
+            (1_606_006_246_020, Some("milliseconds")),
+            (1_606_006_246, Some("seconds")),
+            (94_607_999, None),
+            (0, None),
+            (-1_606_006_246, None),
+        ] {
+            assert_eq!(other_unit(ts_us), unit, "{ts_us}");
+        }
+    }
+
+    #[test]
     fn a_bad_event_has_one_clear_reason() {
         let event_with = |part: &str, other: &str| GOOD.replace(part, other);
         let deep = format!("{{\"x\":{}", "[".repeat(100_000));
@@ -254,12 +282,9 @@ mod tests {
                 "the event cannot be stored: the key \"x\" stands twice in an object",
             ),
             ("7".to_owned(), "the event must be a JSON object"),
-            (event_with(r#""ref":"7","#, ""), "ref must be a string: the decimal digits of a 64-bit number"),
-            (event_with(r#""7""#, "7"), "ref must be a string: the decimal digits of a 64-bit number"),
-            (
-                event_with("7", "x"),
-                "a ref must be the decimal digits of a 64-bit number, without sign or leading zeros",
-            ),
+            (event_with(r#""ref":"7","#, ""), "ref must be a string"),
+            (event_with(r#""7""#, "7"), "ref must be a string"),
+            (event_with("7", ""), "a ref must be 1 to 128 bytes without control characters"),
             (event_with("5", "\"5\""), "ts must be a whole number: microseconds since 1970"),
             (
                 event_with(r#""ts""#, r#""more":1,"ts""#),

@@ -63,7 +63,7 @@ impl Orders {
         let Some(follower) = self.0.get_mut(&update.order_id) else { return Taken::default() };
         let before = follower.projection().cloned();
         let lines = match follower.accept(update) {
-            Step::Started | Step::Reset => vec![Message::Update(update.clone()).text()],
+            Step::Started | Step::Reset | Step::Refolded => vec![Message::Update(update.clone()).text()],
             Step::Advanced(events) => lines(update, before.as_ref(), &events),
             Step::Duplicate | Step::Gap | Step::GapAwaited => Vec::new(),
         };
@@ -106,6 +106,7 @@ fn lines(update: &Update, before: Option<&Redacted>, events: &[SentEvent]) -> Ve
             events: vec![event.clone()],
             projection,
             reset: false,
+            refolded: false,
         };
         lines.push(Message::Update(one).text());
     }

@@ -1,6 +1,7 @@
 //! What becomes of events that were not folded or not pushed: the one table of every error.
 
 use delivery::OwnerBefore;
+use domain::Version;
 use store::{error::CallErrorKind, event_log::ReadError, projections::GetError, projections::PutError};
 
 use crate::{FanOutError, FoldError, HandOverError, OrderError};
@@ -12,6 +13,8 @@ pub(crate) enum Class {
     Passing,
     /// The order made progress and is not done: it goes on at once.
     Progress,
+    /// An event before it is missing: whoever folds that one goes on with it, and it is dead-lettered if that lasts too long.
+    Waiting,
     /// Retrying cannot succeed until an operator repairs the order: it is dead-lettered.
     Lasting,
 }
@@ -32,6 +35,14 @@ impl OrderError {
 }
 
 impl OrderError {
+    /// The event that the order's other events wait for, and the last of these.
+    pub(crate) fn gap(&self) -> Option<(Version, Version)> {
+        match self {
+            Self::NotFolded(FoldError::Gap { missing, due }) => Some((*missing, *due)),
+            Self::NotFolded(_) | Self::NotPushed(_) => None,
+        }
+    }
+
     /// Who owned the order before its events, if the attempt has found out and the next one no longer can.
     pub(crate) fn owner_before(&self) -> Option<OwnerBefore> {
         match self {
@@ -44,10 +55,10 @@ impl OrderError {
 impl FoldError {
     fn class(&self) -> Class {
         match self {
-            Self::Get(GetError::Broken(_))
-            | Self::Put(PutError::NotStorable(_))
-            | Self::Log(ReadError::Broken(_) | ReadError::Hole { .. })
-            | Self::LogTooShort { .. } => Class::Lasting,
+            Self::Get(GetError::Broken(_)) | Self::Put(PutError::NotStorable(_)) | Self::Log(ReadError::Broken(_)) => {
+                Class::Lasting
+            }
+            Self::Log(ReadError::Hole { .. }) | Self::Gap { .. } => Class::Waiting,
             Self::Get(GetError::Call(error)) | Self::Put(PutError::Call(error)) | Self::Log(ReadError::Call(error)) => {
                 of_call(error.kind())
             }
@@ -64,21 +75,23 @@ fn of_call(kind: CallErrorKind) -> Class {
 
 #[cfg(test)]
 mod tests {
-    use domain::Version;
     use store::BrokenItem;
 
     use super::*;
 
     #[test]
-    fn every_error_of_a_fold_passes_or_lasts() {
+    fn every_error_of_a_fold_passes_waits_or_lasts() {
         let broken = || BrokenItem { key: String::new(), reason: String::new() };
         let version = Version::FIRST;
         let rows: [(FoldError, Class); 7] = [
             (GetError::Broken(broken()).into(), Class::Lasting),
             (PutError::NotStorable(store::item::NotStorable::TooLarge { bytes: 500_000 }).into(), Class::Lasting),
             (ReadError::Broken(broken()).into(), Class::Lasting),
-            (ReadError::Hole { order_id: "o".to_owned(), missing: version }.into(), Class::Lasting),
-            (FoldError::LogTooShort { at: version, due: version.next() }, Class::Lasting),
+            (
+                ReadError::Hole { order_id: "o".to_owned(), missing: version, next: version.next() }.into(),
+                Class::Waiting,
+            ),
+            (FoldError::Gap { missing: version, due: version.next() }, Class::Waiting),
             (FoldError::Conflict, Class::Passing),
             (
                 FoldError::Unfinished { at: version, due: version.next(), before: OwnerBefore::AsOf(version) },

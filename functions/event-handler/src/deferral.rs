@@ -32,12 +32,14 @@ pub(crate) struct Attempt {
     pub(crate) round: u32,
     /// When the first of them was made, in milliseconds since 1970.
     pub(crate) begun_at_ms: i64,
+    /// Whether the events waited for a missing one, and now have done so as long as they may.
+    pub(crate) waits: bool,
 }
 
 impl Attempt {
     /// The first attempt, for the change feed.
     pub(crate) fn first(order_id: OrderId, (first, last): (Version, Version)) -> Self {
-        Self { order_id, first, last, before: None, round: 1, begun_at_ms: now_ms() }
+        Self { order_id, first, last, before: None, round: 1, begun_at_ms: now_ms(), waits: false }
     }
 
     fn is_over(&self) -> bool {
@@ -103,11 +105,23 @@ impl EventHandler {
     /// # Errors
     /// [`QueueError`] if the order is on no queue.
     pub(crate) async fn set_aside(&self, attempt: Attempt, error: &OrderError) -> Result<(), QueueError> {
-        let Attempt { order_id, first, last, before, round, begun_at_ms } = attempt.clone();
+        let Attempt { order_id, first, last, before, round, begun_at_ms, waits } = attempt.clone();
         let reason = telemetry::reason(error);
         let class = error.class();
-        if class == Class::Lasting || class == Class::Passing && attempt.is_over() {
+        // What comes before a gap is done with.
+        let (missing, due) = error.gap().unwrap_or_default();
+        let (first, last) = (first.max(missing), last.max(due));
+        let is_over = match class {
+            Class::Lasting => true,
+            Class::Waiting => waits,
+            Class::Passing => attempt.is_over(),
+            Class::Progress => false,
+        };
+        if is_over {
             return self.dead_letter(&Failure::not_folded(&order_id, first, last, reason)).await;
+        }
+        if class == Class::Waiting {
+            return self.wait(Attempt { first, last, ..attempt }).await;
         }
         let (name, first_version, last_version) = (order_id.as_str(), first.get(), last.get());
         tracing::warn!(order_id = name, first_version, last_version, round, reason, "an order is deferred");
@@ -116,12 +130,27 @@ impl EventHandler {
         if class == Class::Progress {
             // Whoever makes progress begins anew, at once.
             let (round, deferred_at_ms) = (1, now_ms());
-            let deferred = DeferredOrder { order_id, first, last, before, round, deferred_at_ms };
+            let deferred = DeferredOrder { order_id, first, last, before, round, deferred_at_ms, waits };
             return self.deferred.send(&deferred, Duration::ZERO).await;
         }
         let delay = fan_out::retry_delay(round, fastrand::f64());
         let round = round.saturating_add(1);
-        self.defer(DeferredOrder { order_id, first, last, before, round, deferred_at_ms: begun_at_ms }, delay).await
+        // What is folded and was not pushed waits for no event.
+        let waits = waits && matches!(error, OrderError::NotFolded(_));
+        let deferred = DeferredOrder { order_id, first, last, before, round, deferred_at_ms: begun_at_ms, waits };
+        self.defer(deferred, delay).await
+    }
+
+    /// Has events looked at again when they have waited for a missing one as long as they may. Until then whoever folds that one
+    /// goes on with them: the stored projection says that they are there.
+    async fn wait(&self, attempt: Attempt) -> Result<(), QueueError> {
+        let Attempt { order_id, first, last, round, begun_at_ms, .. } = attempt;
+        let (name, first_version, last_version) = (order_id.as_str(), first.get(), last.get());
+        tracing::info!(order_id = name, first_version, last_version, "events wait for one that is missing");
+        let round = round.saturating_add(1);
+        let waiting =
+            DeferredOrder { order_id, first, last, before: None, round, deferred_at_ms: begun_at_ms, waits: true };
+        self.deferred.send(&waiting, limits::GAP_LASTS_MAX).await
     }
 
     /// Defers the next events of an order that was deferred a moment ago, without an attempt.
@@ -129,11 +158,11 @@ impl EventHandler {
     /// # Errors
     /// [`QueueError`] if the order is on no queue.
     pub(crate) async fn defer_again(&self, attempt: Attempt) -> Result<(), QueueError> {
-        let Attempt { order_id, first, last, before, round, begun_at_ms } = attempt;
+        let Attempt { order_id, first, last, before, round, begun_at_ms, waits } = attempt;
         let (name, first_version, last_version) = (order_id.as_str(), first.get(), last.get());
         tracing::info!(order_id = name, first_version, last_version, "an order is deferred with those before it");
         Count::Deferred.add(1);
-        let deferred = DeferredOrder { order_id, first, last, before, round, deferred_at_ms: begun_at_ms };
+        let deferred = DeferredOrder { order_id, first, last, before, round, deferred_at_ms: begun_at_ms, waits };
         self.defer(deferred, limits::DEFERRED_LATELY).await
     }
 
@@ -144,7 +173,10 @@ impl EventHandler {
             return Ok(());
         }
         self.deferred.send(&deferred, delay).await?;
-        self.lately.note(&deferred.order_id, deferred.first, delay);
+        // Events that waited may be done with when their message comes, and nothing is read then.
+        if !deferred.waits {
+            self.lately.note(&deferred.order_id, deferred.first, delay);
+        }
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, ops::RangeInclusive};
 use delivery::{Folded, OwnerBefore};
 use domain::{LoggedEvent, OrderId, Projection, Version, limits};
 use store::{
-    Written,
+    StoredProjection, Written,
     event_log::ReadError,
     now_ms,
     projections::{GetError, PutError},
@@ -33,11 +33,11 @@ pub enum FoldError {
     /// What the batch does not have was not read from the log.
     #[error("the log was not read")]
     Log(#[from] ReadError),
-    /// The log ends before an event that the change feed delivered.
-    #[error("the log ends at version {at}, before the delivered version {due}")]
-    LogTooShort {
-        /// The last version that could be folded.
-        at: Version,
+    /// An event waits for one before it that is not in the log yet. What comes before the gap is folded and stored.
+    #[error("the log has no event {missing}, and event {due} waits for it")]
+    Gap {
+        /// The first version that is missing.
+        missing: Version,
         /// The version that the change feed delivered.
         due: Version,
     },
@@ -61,8 +61,19 @@ pub enum FoldError {
 pub(crate) enum Due {
     /// Events that the change feed delivered.
     Delivered(BTreeMap<Version, LoggedEvent>),
-    /// Events from one version to another one, and whatever follows them, which are read from the log.
-    Deferred { first: Version, last: Version, before: Option<OwnerBefore> },
+    /// Events from one version to another one, and whatever follows them, which are read from the log: later events may have no
+    /// message of their own. Those that wait for a missing one are pushed by whoever folds it.
+    Deferred { first: Version, last: Version, before: Option<OwnerBefore>, waits: bool },
+}
+
+/// What became of events that were due.
+pub(crate) struct Fold {
+    /// The version that is stored.
+    at: Version,
+    /// What there is to push.
+    pub(crate) folded: Option<Folded>,
+    /// Why some of them are not in.
+    pub(crate) rest: Option<FoldError>,
 }
 
 impl Due {
@@ -77,11 +88,30 @@ impl Due {
         }
     }
 
-    /// What it calls for, given where the stored projection stands; `None` if nothing is due.
-    fn plan(&self, at: Version) -> Option<Plan> {
-        let plan = plan(at, &self.versions())?;
-        let read_log = plan.read_log || matches!(self, Self::Deferred { .. });
-        Some(Plan { read_log, ..plan })
+    /// What it calls for, given where the stored projection stands and whether the log is read to its head; `None` if
+    /// nothing is due.
+    fn plan(&self, at: Version, ahead: Option<Version>, reads_on: bool) -> Option<Plan> {
+        let plan = plan(at, &self.versions(), ahead)?;
+        let read_log = plan.read_log || reads_on || self.is_deferred();
+        Some(Plan { read_log, reads_on, ..plan })
+    }
+
+    fn is_deferred(&self) -> bool {
+        matches!(self, Self::Deferred { .. })
+    }
+
+    /// Whether the log is read to its head: for a deferred order, and where an event is `ahead`.
+    fn reads_on(&self, ahead: Option<Version>) -> bool {
+        self.is_deferred() || ahead.is_some()
+    }
+
+    /// Whether whoever folded the events has pushed them.
+    fn is_done(&self, at: Version) -> bool {
+        matches!(self, Self::Deferred { waits: true, last, .. } if *last <= at)
+    }
+
+    fn last(&self) -> Version {
+        self.versions().last().copied().unwrap_or_default()
     }
 
     fn first(&self) -> Version {
@@ -90,19 +120,22 @@ impl Due {
 }
 
 impl Orders {
-    /// Folds the events that are due and whatever of the log is missing before them, and stores the projection. Reading the
-    /// log ends at `deadline`; what is folded by then is stored.
-    pub(crate) async fn fold(&self, order_id: &OrderId, due: &Due, deadline: Instant) -> Result<Folded, FoldError> {
+    /// Folds the events that are due, whatever of the log is missing before them, and what waited for them, up to the first
+    /// event that is not in the log; and stores the projection. Reading the log ends at `deadline`; what is folded by then is
+    /// stored.
+    pub(crate) async fn fold(&self, order_id: &OrderId, due: &Due, deadline: Instant) -> Result<Fold, FoldError> {
         let delivered_at_ms = now_ms();
-        let (before, mut folded) = match self.fold_onto_remembered(order_id, due, deadline).await? {
-            Some(folded) => folded,
+        let (before, mut fold) = match self.fold_onto_remembered(order_id, due, deadline).await? {
+            Some(fold) => fold,
             None => self.fold_onto_stored(order_id, due, deadline).await?,
         };
         Count::Redeliveries.add(due.versions().iter().filter(|version| **version <= before).count());
-        let new = folded.projection.version().get().saturating_sub(before.get());
+        let new = fold.at.get().saturating_sub(before.get());
         Count::EventsFolded.add(usize::try_from(new).unwrap_or(usize::MAX));
-        folded.steps = vec![("change feed", delivered_at_ms), ("fold", now_ms())];
-        Ok(folded)
+        if let Some(folded) = &mut fold.folded {
+            folded.steps = vec![("change feed", delivered_at_ms), ("fold", now_ms())];
+        }
+        Ok(fold)
     }
 
     /// Reads the stored projection, folds onto it and stores the outcome, as often as another writer is first. The answer
@@ -112,21 +145,52 @@ impl Orders {
         order_id: &OrderId,
         due: &Due,
         deadline: Instant,
-    ) -> Result<(Version, Folded), FoldError> {
+    ) -> Result<(Version, Fold), FoldError> {
+        let mut not_gone_on: Option<FoldError> = None;
         for _ in 0..limits::FOLD_TRIES_MAX {
             let stored = self.store.projections.get_stored(order_id).await?;
-            let (before, over) = (stored.projection.version(), stored.write());
-            let Some(plan) = due.plan(before) else { break };
-            let evolved = self.evolve(order_id, stored.projection, due, &plan, deadline).await?;
-            if evolved.folded.projection.version() == before {
-                return Ok((before, evolved.folded));
-            }
-            match self.store.projections.put(order_id, &evolved.folded.projection, over).await? {
-                Written::Stored => return evolved.finished().map(|folded| (before, folded)),
-                Written::Outrun => tracing::info!(order_id = order_id.as_str(), "another writer was first"),
+            let goes_on = not_gone_on.is_none() && due.reads_on(stored.ahead());
+            match self.fold_onto(order_id, stored, due, goes_on, deadline).await {
+                Ok(Some((before, fold))) => {
+                    // What waits has a message of its own; what follows a deferred order may have none.
+                    let rest = fold.rest.or_else(|| not_gone_on.filter(|_| due.is_deferred()));
+                    return Ok((before, Fold { rest, ..fold }));
+                }
+                Ok(None) => tracing::info!(order_id = order_id.as_str(), "another writer was first"),
+                // What follows cannot be folded, which is no reason not to fold what is due.
+                Err(error @ (FoldError::Put(PutError::NotStorable(_)) | FoldError::Log(ReadError::Broken(_))))
+                    if goes_on =>
+                {
+                    not_gone_on = Some(error);
+                }
+                Err(error) => return Err(error),
             }
         }
         Err(FoldError::Conflict)
+    }
+
+    /// Folds onto what is stored, and stores the outcome; `None` if another writer was first.
+    async fn fold_onto(
+        &self,
+        order_id: &OrderId,
+        stored: StoredProjection,
+        due: &Due,
+        goes_on: bool,
+        deadline: Instant,
+    ) -> Result<Option<(Version, Fold)>, FoldError> {
+        let (before, read) = (stored.projection.version(), stored.write());
+        if due.is_done(before) {
+            return Ok(Some((before, Fold { at: before, folded: None, rest: None })));
+        }
+        let Some(plan) = due.plan(before, stored.ahead().filter(|_| goes_on), goes_on) else { return Ok(None) };
+        let evolved = self.evolve(order_id, stored.projection, due, &plan, deadline).await?;
+        // Whoever folds the missing event finds in the same item that there is more, or this write does not take place.
+        let over = if evolved.is_gap { read.ahead_of(evolved.head) } else { read };
+        let is_news = evolved.folded.projection.version() > before || over != read;
+        if is_news && self.store.projections.put(order_id, &evolved.folded.projection, over).await? == Written::Outrun {
+            return Ok(None);
+        }
+        evolved.finished(due).map(|fold| Some((before, fold)))
     }
 
     /// Folds the next events onto the projection that this process stored last, and stores the outcome if that is still
@@ -136,15 +200,14 @@ impl Orders {
         order_id: &OrderId,
         due: &Due,
         deadline: Instant,
-    ) -> Result<Option<(Version, Folded)>, FoldError> {
+    ) -> Result<Option<(Version, Fold)>, FoldError> {
         let Some(remembered) = self.store.projections.take_remembered(order_id) else { return Ok(None) };
         let (before, over) = (remembered.projection.version(), remembered.write());
-        let Some(plan) = due.plan(before).filter(|plan| !plan.read_log && !plan.fold.is_empty()) else {
-            return Ok(None);
-        };
-        let Evolved { folded, .. } = self.evolve(order_id, remembered.projection, due, &plan, deadline).await?;
-        match self.store.projections.put(order_id, &folded.projection, over).await {
-            Ok(Written::Stored) => Ok(Some((before, folded))),
+        let plan = due.plan(before, None, due.reads_on(remembered.ahead()));
+        let Some(plan) = plan.filter(|plan| !plan.read_log && !plan.fold.is_empty()) else { return Ok(None) };
+        let evolved = self.evolve(order_id, remembered.projection, due, &plan, deadline).await?;
+        match self.store.projections.put(order_id, &evolved.folded.projection, over).await {
+            Ok(Written::Stored) => evolved.finished(due).map(|fold| Some((before, fold))),
             Ok(Written::Outrun) | Err(PutError::NotStorable(_)) => Ok(None),
             Err(error @ PutError::Call(_)) => Err(error.into()),
         }
@@ -167,16 +230,13 @@ impl Orders {
         } else {
             OwnerBefore::AsOf(first_due.previous())
         };
-        // Later events of a deferred order may have no message of their own.
-        let reads_on = matches!(due, Due::Deferred { .. });
-        let last_read = if reads_on { Version::new(u64::MAX) } else { *plan.fold.end() };
+        let known_head = *plan.fold.end();
+        let last_read = if plan.reads_on { Version::new(limits::WHOLE_NUMBER_MAX) } else { known_head };
         let is_pushed = |logged: &LoggedEvent| {
             let is_in = |push: &RangeInclusive<Version>| *push.start() <= logged.version && logged.version <= last_read;
             plan.push.as_ref().is_some_and(is_in)
         };
-        let mut events = Vec::new();
-        let due_last = *plan.fold.end();
-        let mut is_finished = true;
+        let (mut events, mut behind_hole, mut is_finished) = (Vec::new(), Version::NONE, true);
         match due {
             Due::Delivered(delivered) if !plan.read_log => {
                 for logged in delivered.values() {
@@ -188,12 +248,22 @@ impl Orders {
                 let first = plan.push.as_ref().map_or(*plan.fold.start(), |push| *push.start().min(plan.fold.start()));
                 let mut reader = self.store.event_log.read(order_id, first..=last_read);
                 let mut pushed = PushedRun::default();
-                while let Some(part) = reader.next_page().await? {
+                loop {
+                    let part = match reader.next_page().await {
+                        Ok(Some(part)) => part,
+                        Ok(None) => break,
+                        // What is missing may yet come.
+                        Err(ReadError::Hole { next, .. }) => {
+                            behind_hole = next;
+                            break;
+                        }
+                        Err(error @ (ReadError::Call(_) | ReadError::Broken(_))) => return Err(error.into()),
+                    };
                     for logged in &part {
                         projection.evolve(logged);
                     }
                     pushed.add(part.into_iter().filter(is_pushed));
-                    let is_behind = reads_on || projection.version() < due_last;
+                    let is_behind = plan.reads_on || projection.version() < known_head;
                     // A fold that did not move would be retried in vain.
                     if Instant::now() >= deadline && projection.version() > begun_at && is_behind {
                         is_finished = false;
@@ -203,10 +273,14 @@ impl Orders {
                 events = pushed.events;
             }
         }
-        if is_finished && projection.version() < due_last {
-            return Err(FoldError::LogTooShort { at: projection.version(), due: due_last });
+        // A run that does not end at the projection's version is no update.
+        if events.last().is_some_and(|last| last.version != projection.version()) {
+            events = Vec::new();
         }
-        Ok(Evolved { folded: Folded { projection, events, before, steps: Vec::new() }, due_last, is_finished })
+        let head = known_head.max(behind_hole);
+        let is_gap = is_finished && projection.version() < head;
+        let folded = Folded { projection, events, before, steps: Vec::new(), correction: None };
+        Ok(Evolved { folded, head, is_finished, is_gap })
     }
 }
 
@@ -225,33 +299,39 @@ impl PushedRun {
         let added = self.events.len().saturating_sub(before);
         self.parts += usize::from(added > 0);
         self.count = self.count.saturating_add(u64::try_from(added).unwrap_or(u64::MAX));
-        if self.is_too_long() {
+        if self.parts > limits::PUSHED_RUN_PARTS_MAX || self.count > limits::PUSHED_RUN_EVENTS_MAX {
             self.events.clear();
         }
-    }
-
-    fn is_too_long(&self) -> bool {
-        self.parts > limits::PUSHED_RUN_PARTS_MAX || self.count > limits::PUSHED_RUN_EVENTS_MAX
     }
 }
 
 /// A projection that was folded, and how far it was to be.
 struct Evolved {
     folded: Folded,
-    due_last: Version,
+    /// The last event that is known to be there.
+    head: Version,
     /// Whether everything was read that was to be.
     is_finished: bool,
+    /// Whether the log has a gap before its head.
+    is_gap: bool,
 }
 
 impl Evolved {
-    fn finished(self) -> Result<Folded, FoldError> {
-        if self.is_finished {
-            return Ok(self.folded);
+    fn finished(self, due: &Due) -> Result<Fold, FoldError> {
+        let (at, head) = (self.folded.projection.version(), self.head);
+        if !self.is_finished {
+            return Err(FoldError::Unfinished { at, due: head, before: self.folded.before });
         }
-        Err(FoldError::Unfinished {
-            at: self.folded.projection.version(),
-            due: self.due_last,
-            before: self.folded.before,
-        })
+        if !self.is_gap {
+            return Ok(Fold { at, folded: Some(self.folded), rest: None });
+        }
+        let last = match due {
+            Due::Delivered(_) => due.last(),
+            // What follows them may have no message of its own.
+            Due::Deferred { .. } => head,
+        };
+        let rest = (last > at).then(|| FoldError::Gap { missing: at.next(), due: last });
+        // What comes before the events that are due is pushed by whoever was handed it.
+        Ok(Fold { at, folded: (due.first() <= at).then_some(self.folded), rest })
     }
 }

@@ -170,9 +170,9 @@ impl EventHandler {
                 tracing::error!(message_id, "a message of the queue of deferred orders is of another kind");
                 return Some(BatchItemFailure { item_identifier: message_id });
             };
-            let DeferredOrder { order_id, first, last, before, round, deferred_at_ms } = deferred;
-            let due = Due::Deferred { first, last, before: before.clone() };
-            let attempt = Attempt { order_id, first, last, before, round, begun_at_ms: deferred_at_ms };
+            let DeferredOrder { order_id, first, last, before, round, deferred_at_ms, waits } = deferred;
+            let due = Due::Deferred { first, last, before: before.clone(), waits };
+            let attempt = Attempt { order_id, first, last, before, round, begun_at_ms: deferred_at_ms, waits };
             // Nobody waits for it: it has the whole time.
             let fold_by = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
             let deadlines = Deadlines { fold_by, push_by: deadline };

@@ -8,7 +8,11 @@ use queues::PageQueue;
 use store::{SdkConfig, Store, aws};
 use tokio::time::Instant;
 
-use crate::{FanOutError, FoldError, fold::Due, pages};
+use crate::{
+    FanOutError, FoldError,
+    fold::{Due, Fold},
+    pages,
+};
 
 /// What folding and pushing an order takes.
 #[derive(Clone, Debug)]
@@ -63,9 +67,11 @@ impl Orders {
         due: &Due,
         Deadlines { fold_by, push_by }: Deadlines,
     ) -> Result<(), OrderError> {
-        let folded = self.fold(order_id, due, fold_by).await?;
-        self.fan_out(order_id, &folded, push_by).await?;
-        Ok(())
+        let Fold { folded, rest, .. } = self.fold(order_id, due, fold_by).await?;
+        if let Some(folded) = &folded {
+            self.fan_out(order_id, folded, push_by).await?;
+        }
+        rest.map_or(Ok(()), |rest| Err(rest.into()))
     }
 }
 

@@ -18,15 +18,17 @@ pub struct Plan {
     pub push: Option<RangeInclusive<Version>>,
     /// Whether the delivered events do not cover both: the rest is in the log.
     pub read_log: bool,
+    /// Whether whatever follows in the log is folded and pushed as well.
+    pub reads_on: bool,
 }
 
 /// Plans for a projection that stands `at` a version and for events that were delivered, whatever their order and
-/// however often. `None` if nothing was delivered.
+/// however often. If an event is known to be `ahead`, all up to it are due. `None` if nothing was delivered.
 #[must_use]
-pub fn plan(at: Version, delivered: &[Version]) -> Option<Plan> {
+pub fn plan(at: Version, delivered: &[Version], ahead: Option<Version>) -> Option<Plan> {
     let first = *delivered.iter().min()?;
     let last = *delivered.iter().max()?;
-    let head = last.max(at);
+    let head = last.max(at).max(ahead.unwrap_or_default());
     let fold = at.next()..=head;
     let push = first..=head;
     let covers = |range: &RangeInclusive<Version>| {
@@ -36,11 +38,11 @@ pub fn plan(at: Version, delivered: &[Version]) -> Option<Plan> {
     };
     let push = (length(&push) <= PUSHED_RUN_EVENTS_MAX).then_some(push);
     let read_log = !covers(&fold) || push.as_ref().is_some_and(|push| !covers(push));
-    Some(Plan { fold, push, read_log })
+    Some(Plan { fold, push, read_log, reads_on: false })
 }
 
 fn length(range: &RangeInclusive<Version>) -> u64 {
-    (range.end().get() + 1).saturating_sub(range.start().get())
+    range.end().get().saturating_add(1).saturating_sub(range.start().get())
 }
 
 #[cfg(test)]
@@ -51,7 +53,7 @@ mod tests {
 
     fn planned(at: u64, delivered: &[u64]) -> (Vec<u64>, Vec<u64>, bool) {
         let delivered: Vec<Version> = delivered.iter().copied().map(Version::new).collect();
-        let plan = plan(Version::new(at), &delivered).unwrap();
+        let plan = plan(Version::new(at), &delivered, None).unwrap();
         let list = |range: RangeInclusive<Version>| (range.start().get()..=range.end().get()).collect();
         (list(plan.fold), plan.push.map_or(vec![], list), plan.read_log)
     }
@@ -74,6 +76,23 @@ mod tests {
     fn an_event_ahead_of_its_predecessors_has_them_read_and_folded() {
         assert_eq!(planned(4, &[7]), (vec![5, 6, 7], vec![7], true));
         assert_eq!(planned(0, &[2, 4]), (vec![1, 2, 3, 4], vec![2, 3, 4], true));
+    }
+
+    #[test]
+    fn the_highest_number_is_a_version_like_any_other() {
+        let highest = Version::new(u64::MAX);
+        let plan = plan(Version::NONE, &[highest], None).unwrap();
+        assert_eq!(plan, Plan { fold: Version::FIRST..=highest, push: Some(highest..=highest), read_log: true });
+    }
+
+    #[test]
+    fn whoever_folds_an_event_goes_on_to_those_that_wait_for_it() {
+        let planned =
+            |at, delivered, ahead| plan(Version::new(at), &[Version::new(delivered)], Some(Version::new(ahead)));
+        let run = |first, last| Version::new(first)..=Version::new(last);
+        assert_eq!(planned(2, 3, 5), Some(Plan { fold: run(3, 5), push: Some(run(3, 5)), read_log: true }));
+        assert_eq!(planned(2, 3, 3), Some(Plan { fold: run(3, 3), push: Some(run(3, 3)), read_log: false }));
+        assert_eq!(planned(2, 2, 5), Some(Plan { fold: run(3, 5), push: Some(run(2, 5)), read_log: true }));
     }
 
     #[test]

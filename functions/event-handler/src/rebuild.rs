@@ -4,7 +4,9 @@
 //! Must not know: the change feed.
 //! Source: `docs/dead-letters.md`.
 
-use delivery::{Folded, OwnerBefore};
+use std::cmp::Ordering;
+
+use delivery::{Correction, Folded, OwnerBefore};
 use domain::{LoggedEvent, OrderId, Projection, Version, limits};
 use store::Written;
 use tokio::time::Instant;
@@ -34,8 +36,13 @@ impl Orders {
             let before = stored.projection.version();
             let owner = stored.projection.owner().map(str::to_owned);
             let owner = OwnerBefore::Known { owner, version: before };
-            let folded = self.fold_whole(order_id, before, owner).await?;
+            let mut folded = self.fold_whole(order_id, before, owner).await?;
             let changed = folded.projection != stored.projection;
+            folded.correction = match folded.projection.version().cmp(&before) {
+                Ordering::Less => Some(Correction::Reset),
+                Ordering::Equal => changed.then_some(Correction::Refolded),
+                Ordering::Greater => None,
+            };
             if changed {
                 let put = self.store.projections.put(order_id, &folded.projection, stored.write()).await;
                 match put.map_err(FoldError::Put)? {
@@ -53,7 +60,7 @@ impl Orders {
     async fn fold_whole(&self, order_id: &OrderId, after: Version, before: OwnerBefore) -> Result<Folded, FoldError> {
         let mut projection = Projection::default();
         let mut events: Vec<LoggedEvent> = Vec::new();
-        let mut reader = self.store.event_log.read(order_id, Version::FIRST..=Version::new(u64::MAX));
+        let mut reader = self.store.event_log.read(order_id, Version::FIRST..=Version::MAX);
         while let Some(page) = reader.next_page().await? {
             for logged in page {
                 projection.evolve(&logged);
@@ -65,6 +72,6 @@ impl Orders {
         if events.last().is_some_and(|last| last.version != projection.version()) {
             events.clear();
         }
-        Ok(Folded { projection, events, before, steps: Vec::new() })
+        Ok(Folded { projection, events, before, steps: Vec::new(), correction: None })
     }
 }

@@ -33,7 +33,8 @@ mod tests {
     #[test]
     fn a_page_whose_order_is_broken_is_not_retried_and_every_other_one_is() {
         let broken = || BrokenItem { key: String::new(), reason: String::new() };
-        let hole = || ReadError::Hole { order_id: "o".to_owned(), missing: Version::FIRST };
+        let hole =
+            || ReadError::Hole { order_id: "o".to_owned(), missing: Version::FIRST, next: Version::FIRST.next() };
         let behind = ReadFoldedError::Behind { at: Version::NONE, due: Version::FIRST };
         let rows: [(PageError, bool); 5] = [
             (ReadFoldedError::Get(GetError::Broken(broken())).into(), true),

@@ -94,19 +94,19 @@ impl Feed {
 
     async fn append_order(&self, arrivals: Vec<Arrival>, sequence: Sequence) -> Result<Counts, FeedError> {
         let mut counts = Counts::default();
-        let mut last: Option<(Version, EventRef)> = None;
+        let mut last: Option<(Version, i64)> = None;
         for arrival in arrivals {
             let head = last.map(|(version, _)| version);
             let outcome = Box::pin(self.append_one(&arrival, head)).await?;
             counts.add(&outcome);
             let Outcome::Appended(version) = outcome else { continue };
             let event = &arrival.event;
-            if sequence == Sequence::Commits && self.is_late(event, version, last).await? {
+            if sequence == Sequence::Commits && self.is_late(&arrival, version, last).await? {
                 counts.late += 1;
-                let (order_id, event_ref) = (event.order_id().as_str(), event.event_ref.to_string());
+                let (order_id, event_ref) = (event.order_id().as_str(), event.event_ref.as_str());
                 tracing::warn!(order_id, event_ref, "late: a lower id than the event before it in the log");
             }
-            last = Some((version, event.event_ref));
+            last = Some((version, arrival.id));
         }
         Ok(counts)
     }
@@ -114,19 +114,21 @@ impl Feed {
     /// Whether the event before it in the log has a higher id.
     async fn is_late(
         &self,
-        event: &Event,
+        arrival: &Arrival,
         version: Version,
-        last: Option<(Version, EventRef)>,
+        last: Option<(Version, i64)>,
     ) -> Result<bool, FeedError> {
         let before = version.previous();
         if before == Version::NONE {
             return Ok(false);
         }
-        if let Some((_, event_ref)) = last.filter(|(last, _)| *last == before) {
-            return Ok(event_ref > event.event_ref);
+        if let Some((_, id)) = last.filter(|(last, _)| *last == before) {
+            return Ok(id > arrival.id);
         }
-        let logged = self.log.range(event.order_id(), before..=before).await?;
-        Ok(logged.first().is_some_and(|logged| logged.event.event_ref > event.event_ref))
+        let logged = self.log.range(arrival.event.order_id(), before..=before).await?;
+        // An event of another producer has no place among the documents.
+        let id = logged.first().and_then(|logged| logged.event.event_ref.as_str().parse::<i64>().ok());
+        Ok(id.is_some_and(|id| id > arrival.id))
     }
 
     async fn append_one(&self, arrival: &Arrival, head: Option<Version>) -> Result<Outcome, FeedError> {
@@ -136,23 +138,33 @@ impl Feed {
         if let Some(known) = &known {
             match &known.order_id {
                 Some(order_id) if order_id == event.order_id() => {}
-                Some(order_id) if self.log.version_of(order_id, event.event_ref).await?.is_some() => {
+                Some(order_id) if self.log.version_of(order_id, &event.event_ref).await?.is_some() => {
                     return self.saw_again(*id, known, event.ts_us).await;
                 }
                 // It was no event, or a feed was killed before it appended it and it changed its order meanwhile.
                 Some(_) | None => self.state.mark(*id, &mark).await?,
             }
         }
-        match self.log.append(event, head).await {
-            Ok(Appended { version, was_there: false }) => Ok(Outcome::Appended(version)),
-            Ok(Appended { was_there: true, .. }) => match &known {
-                Some(known) => self.saw_again(*id, known, event.ts_us).await,
-                None => Ok(Outcome::There),
-            },
-            Err(error @ (AppendError::NotStorable(_) | AppendError::Broken(_))) => {
+        match (self.log.append(event, head).await, &known) {
+            (Ok(Appended { version, was_there: false }), _) => Ok(Outcome::Appended(version)),
+            (Ok(Appended { was_there: true, .. }), Some(known)) => self.saw_again(*id, known, event.ts_us).await,
+            (Ok(Appended { was_there: true, .. }), None) => Ok(Outcome::There),
+            // It was appended as it was then, and has changed since.
+            (Err(AppendError::RefTaken { .. }), Some(known))
+                if known.order_id.is_some() && known.ts_us < event.ts_us =>
+            {
+                self.saw_again(*id, known, event.ts_us).await
+            }
+            // It was reported.
+            (Err(AppendError::RefTaken { .. }), Some(known))
+                if known.order_id.is_none() && event.ts_us <= known.ts_us =>
+            {
+                Ok(Outcome::There)
+            }
+            (Err(error @ (AppendError::NotStorable(_) | AppendError::Broken(_) | AppendError::RefTaken { .. })), _) => {
                 self.report(*id, event.ts_us, reasons(&error)).await
             }
-            Err(error @ (AppendError::Contended { .. } | AppendError::Call(_))) => Err(error.into()),
+            (Err(error @ (AppendError::Contended { .. } | AppendError::Call(_))), _) => Err(error.into()),
         }
     }
 
@@ -175,7 +187,7 @@ impl Feed {
             return if ts_us <= known.ts_us { Ok(Outcome::There) } else { self.report(id, ts_us, reason).await };
         };
         let Ok(event_ref) = EventRef::parse(&id.to_string()) else { return self.report(id, ts_us, reason).await };
-        match self.log.version_of(order_id, event_ref).await? {
+        match self.log.version_of(order_id, &event_ref).await? {
             Some(_) => self.saw_again(id, &known, ts_us).await,
             None => self.report(id, ts_us, reason).await,
         }

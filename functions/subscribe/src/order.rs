@@ -82,7 +82,7 @@ impl Subscribe {
             let snapshot = self.update(&order_id, Vec::new(), projection.shown);
             return Ok(answers.send(Message::Update(snapshot)).await?);
         };
-        if !self.is_same_log(&order_id, since, &projection.shown, answers).await? {
+        if !self.is_same_log(&order_id, &since, &projection.shown, answers).await? {
             let snapshot = self.update(&order_id, Vec::new(), projection.shown);
             return Ok(answers.send(Message::Update(Update { reset: true, ..snapshot })).await?);
         }
@@ -104,7 +104,7 @@ impl Subscribe {
             SentEvent { version, event_ref, ts_us, data: self.redaction.take(data.into_fields()) }
         };
         let events = events.into_iter().map(sent).collect();
-        Update { order_id: order_id.clone(), version, events, projection: None, reset: false }
+        Update { order_id: order_id.clone(), version, events, projection: None, reset: false, refolded: false }
     }
 
     /// Whether a client that stands at `since` stands in this log: not above its head, and, if it names the ref of its
@@ -112,19 +112,19 @@ impl Subscribe {
     async fn is_same_log(
         &self,
         order_id: &OrderId,
-        since: Since,
+        since: &Since,
         projection: &Projection,
         answers: &Answers<'_>,
     ) -> Result<bool, OrderError> {
         let Since { version, event_ref } = since;
-        if version > projection.version() {
+        if *version > projection.version() {
             return Ok(false);
         }
-        let (Some(event_ref), true) = (event_ref, version >= Version::FIRST) else { return Ok(true) };
-        let mut reader = self.store.event_log.read(order_id, version..=version);
+        let (Some(event_ref), true) = (event_ref, *version >= Version::FIRST) else { return Ok(true) };
+        let mut reader = self.store.event_log.read(order_id, *version..=*version);
         let at_since = reader.next_page().await?.unwrap_or_default();
         answers.meter.owe(price::read(reader.take_bytes()));
-        Ok(at_since.first().is_some_and(|logged| logged.event.event_ref == event_ref))
+        Ok(at_since.first().is_some_and(|logged| logged.event.event_ref == *event_ref))
     }
 
     /// Records the subscription and reads the projection as this caller may see it, in this order: a push that misses the

@@ -20,7 +20,10 @@ use telemetry::{
 };
 use tokio::time::{Instant, timeout_at};
 
-use crate::{Delivery, Folded, folded::owner_as_of};
+use crate::{
+    Delivery, Folded,
+    folded::{Correction, owner_as_of},
+};
 
 /// Why subscribers of an order are left without an update, and nothing takes care of them.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +98,11 @@ impl Delivery {
         let round = page.rounds.saturating_add(1);
         let (shown, hidden, expired) = sorted(readable, folded.projection.owner());
         let pushed = shown.len();
-        let update = Update::redacted(order_id.clone(), &folded.events, &folded.projection, &self.redaction);
+        let update = Update {
+            refolded: folded.correction == Some(Correction::Refolded),
+            reset: folded.correction == Some(Correction::Reset),
+            ..Update::redacted(order_id.clone(), &folded.events, &folded.projection, &self.redaction)
+        };
         let mut outcomes = self.push_to(ids(shown), &Message::Update(update), deadline).await;
         self.follow(order_id, folded);
         count(&outcomes);

@@ -19,6 +19,17 @@ pub struct Folded {
     pub before: OwnerBefore,
     /// The way until here: what was done, and when it ended, in milliseconds since 1970.
     pub steps: Vec<(&'static str, i64)>,
+    /// What was wrong with the projection that subscribers have, if there are no events that bring them another one.
+    pub correction: Option<Correction>,
+}
+
+/// Why an update without events brings another projection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Correction {
+    /// The one of the same version was folded again.
+    Refolded,
+    /// The one that was stored was of a later version: the log is another one.
+    Reset,
 }
 
 /// Why an update of a page was not read.
@@ -77,7 +88,7 @@ impl Delivery {
             None => Vec::new(),
         };
         let steps = vec![("change feed, fold and queue", taken_at_ms), ("read", now_ms())];
-        Ok(Folded { projection, events, before, steps })
+        Ok(Folded { projection, events, before, steps, correction: None })
     }
 }
 

@@ -16,7 +16,7 @@ use store::{SdkConfig, Store};
 use telemetry::trace::Daemon;
 
 pub use deliver::DeliveryError;
-pub use folded::{Folded, ReadFoldedError};
+pub use folded::{Correction, Folded, ReadFoldedError};
 pub use queues::OwnerBefore;
 
 /// What reaching an order's subscribers takes.

@@ -2,11 +2,15 @@
 //!
 //! Owns: what makes an event valid.
 //! Must not know: how an event is stored or sent.
-//! Source: design of the log; refs are FaunaDB's 64-bit document ids.
+//! Source: `docs/tables.md`.
 
 use std::fmt;
 
-use crate::{Fields, Json, OrderId, Origin, order_id::InvalidOrderId};
+use crate::{
+    Fields, Json, OrderId, Origin,
+    limits::{EVENT_REF_BYTES_MAX, WHOLE_NUMBER_MAX},
+    order_id::InvalidOrderId,
+};
 
 /// An event's place in its order's log: 1, 2, 3, … without gaps. [`Version::NONE`] is the empty log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,11 +21,19 @@ impl Version {
     pub const NONE: Self = Self(0);
     /// The version of a log's first event.
     pub const FIRST: Self = Self(1);
+    /// The highest version that an event can have.
+    pub const MAX: Self = Self(WHOLE_NUMBER_MAX);
 
     /// The version with this number.
     #[must_use]
     pub const fn new(number: u64) -> Self {
         Self(number)
+    }
+
+    /// The version with a number that comes from outside; `None` above [`Version::MAX`].
+    #[must_use]
+    pub fn checked(number: u64) -> Option<Self> {
+        (number <= WHOLE_NUMBER_MAX).then_some(Self(number))
     }
 
     /// The number, from 0.
@@ -55,33 +67,36 @@ impl fmt::Display for Version {
     }
 }
 
-/// An event's own id: a 64-bit number, written in decimal. It does not fit a JavaScript number, so it is a string in
-/// every JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EventRef(u64);
+/// An event's own id, which its producer gave it: 1 to 128 bytes of UTF-8 without control characters. It is a text even if
+/// it looks like a number, so that a 64-bit one keeps its digits in every JSON.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventRef(Box<str>);
 
 /// A text that is no [`EventRef`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a ref must be the decimal digits of a 64-bit number, without sign or leading zeros")]
+#[error("a ref must be 1 to {EVENT_REF_BYTES_MAX} bytes without control characters")]
 pub struct InvalidEventRef;
 
 impl EventRef {
-    /// Reads the canonical decimal text, so that one number has one text.
+    /// Checks a text.
     ///
     /// # Errors
-    /// [`InvalidEventRef`] for anything else.
+    /// [`InvalidEventRef`] for one that is empty, too long, or has a control character.
     pub fn parse(text: &str) -> Result<Self, InvalidEventRef> {
-        let canonical = text == "0" || (text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0'));
-        match text.parse() {
-            Ok(number) if canonical => Ok(Self(number)),
-            Ok(_) | Err(_) => Err(InvalidEventRef),
-        }
+        let is_ref = (1..=EVENT_REF_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control);
+        if is_ref { Ok(Self(text.into())) } else { Err(InvalidEventRef) }
+    }
+
+    /// The ref as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
 impl fmt::Display for EventRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        f.write_str(&self.0)
     }
 }
 
@@ -145,7 +160,7 @@ impl EventData {
 /// A fact about an order, as its producer wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// The event's own id; appending the same ref twice for an order is one event.
+    /// The event's own id, by which an order has an event once.
     pub event_ref: EventRef,
     /// When the producer wrote it, in microseconds since 1970. It never orders anything.
     pub ts_us: i64,
@@ -181,11 +196,21 @@ mod tests {
     }
 
     #[test]
-    fn a_ref_is_the_canonical_decimal_of_a_64_bit_number() {
-        for text in ["0", "282842364888744451", "18446744073709551615"] {
-            assert_eq!(EventRef::parse(text).unwrap().to_string(), text);
+    fn a_ref_is_any_short_text_without_control_characters() {
+        let longest = "é".repeat(EVENT_REF_BYTES_MAX / 2);
+        for text in [
+            "0",
+            "007",
+            "282842364888744451",
+            "-1",
+            "0192f0c1-7b5e-7cc3-98c4-dc0c0c07398f",
+            "01JDS9W2Z8",
+            "a b",
+            &longest,
+        ] {
+            assert_eq!(EventRef::parse(text).unwrap().as_str(), text);
         }
-        for text in ["", "-1", "+1", "007", "1.0", "1e3", "18446744073709551616", " 1", "١"] {
+        for text in ["", "a\n", "\u{7f}", "\u{85}", &format!("{longest}x")] {
             assert_eq!(EventRef::parse(text), Err(InvalidEventRef), "{text}");
         }
     }

@@ -10,6 +10,13 @@ use std::time::Duration;
 /// index entry and message, so it is kept short.
 pub const ORDER_ID_BYTES_MAX: usize = 256;
 
+/// Largest number that is a version, a count or a time: the largest whole number that every browser holds exactly. As microseconds
+/// since 1970 it is in the year 2255. Source: ECMAScript, `Number.MAX_SAFE_INTEGER`.
+pub const WHOLE_NUMBER_MAX: u64 = (1 << 53) - 1;
+
+/// Longest ref of an event, in bytes of UTF-8. Source: ours; a UUID has 36, a ULID 26, and a ref stands in each item twice.
+pub const EVENT_REF_BYTES_MAX: usize = 128;
+
 /// Longest id of a principal, in bytes of UTF-8, for the same reason.
 pub const PRINCIPAL_ID_BYTES_MAX: usize = 256;
 
@@ -97,6 +104,12 @@ pub const PROJECTION_REMEMBERED_BYTES_MAX: usize = 16 * 1024;
 /// How long an order that fails for a reason that may pass is retried before it is dead-lettered. An outage of AWS is
 /// longer only once in years, and a replay of the failure queue repairs every order after that.
 pub const DEFERRED_FOR_MAX: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// How long an event waits for one before it that is missing, until it is dead-lettered. Producers that race close a gap within
+/// milliseconds, and one that died and starts again within minutes.
+pub const GAP_LASTS_MAX: Duration = Duration::from_secs(15 * 60);
+
+const _: () = assert!(GAP_LASTS_MAX.as_secs() <= QUEUE_DELAY_MAX.as_secs(), "one delay of the queue is the whole wait");
 
 /// Orders of one batch that are folded and pushed at once.
 pub const FOLDS_IN_FLIGHT_MAX: usize = 32;

@@ -38,6 +38,8 @@ pub enum Step {
     Reset,
     /// The next events, in order.
     Advanced(Vec<SentEvent>),
+    /// No event, and another projection of the same version: the order was folded again.
+    Refolded,
     /// Nothing that the client does not have.
     Duplicate,
     /// Events are missing: subscribe again, with [`Follower::since`].
@@ -57,7 +59,7 @@ impl Follower {
     /// Where to resume; absent before the first answer.
     #[must_use]
     pub fn since(&self) -> Option<Since> {
-        self.position.as_ref().map(|at| Since { version: at.version, event_ref: at.event_ref })
+        self.position.as_ref().map(|at| Since { version: at.version, event_ref: at.event_ref.clone() })
     }
 
     /// The version up to which the client has all events.
@@ -106,7 +108,7 @@ impl Follower {
             self.awaits_answer = false;
             self.position = Some(Position {
                 version: update.version,
-                event_ref: update.events.last().map(|event| event.event_ref),
+                event_ref: update.events.last().map(|event| event.event_ref.clone()),
                 projection: update.projection.clone(),
             });
             return if restarted { Step::Reset } else { Step::Started };
@@ -115,10 +117,11 @@ impl Follower {
             return self.after(Step::Duplicate);
         }
         if update.version == at.version {
-            if update.projection.is_some() {
-                at.projection.clone_from(&update.projection);
-            }
-            return self.answered(Step::Duplicate);
+            let Some(projection) = &update.projection else { return self.answered(Step::Duplicate) };
+            let before = at.projection.replace(projection.clone());
+            // An answer to a resume may bring it as well: it does not say what the client has.
+            let is_other = before.is_some_and(|before| before != *projection);
+            return self.answered(if is_other { Step::Refolded } else { Step::Duplicate });
         }
         let begins_at_or_before_next = update.events.first().is_some_and(|event| event.version <= at.version.next());
         if !begins_at_or_before_next {
@@ -127,7 +130,7 @@ impl Follower {
         let fresh: Vec<SentEvent> = update.events.iter().filter(|event| event.version > at.version).cloned().collect();
         let before = at.projection.take();
         at.version = update.version;
-        at.event_ref = fresh.last().map(|event| event.event_ref);
+        at.event_ref = fresh.last().map(|event| event.event_ref.clone());
         at.projection = update.projection.clone().or_else(|| before.map(|before| folded(&before, &fresh)));
         self.answered(Step::Advanced(fresh))
     }
@@ -193,6 +196,7 @@ mod tests {
             events: (first..=last).map(event).collect(),
             projection: Some(redacted(last)),
             reset: false,
+            refolded: false,
         }
     }
 
@@ -209,6 +213,22 @@ mod tests {
         assert_eq!(follower.accept(&update(7, 10)), advanced(9, 10));
         assert_eq!(follower.accept(&update(7, 7)), Step::Duplicate);
         assert_eq!(follower.projection(), Some(&redacted(10)));
+    }
+
+    #[test]
+    fn another_projection_of_the_same_version_is_news() {
+        let mut follower = Follower::default();
+        follower.accept(&update(8, 7));
+        let pushed = Update { projection: Some(redacted(70)), refolded: true, ..update(8, 7) };
+        assert_eq!(follower.accept(&pushed), Step::Refolded);
+        assert_eq!(follower.projection(), Some(&redacted(70)));
+        assert_eq!(follower.accept(&pushed), Step::Duplicate);
+        // Whoever was away when it was pushed hears of it by the answer to a resume.
+        follower.ask(&OrderId::new("o").unwrap());
+        let answer = Update { projection: Some(redacted(71)), ..update(8, 7) };
+        assert_eq!(follower.accept(&answer), Step::Refolded);
+        assert!(!follower.awaits_answer());
+        assert_eq!(follower.accept(&update(8, 8)), advanced(8, 8));
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub struct Update {
     pub projection: Option<Redacted>,
     /// The client starts over from this update.
     pub reset: bool,
+    /// The projection of this version is another one than was sent before.
+    pub refolded: bool,
 }
 
 /// An event as a browser sees it.
@@ -71,6 +73,7 @@ impl Update {
             events: events.iter().map(|logged| SentEvent::redacted(logged, redaction)).collect(),
             projection: Some(redaction.apply(projection.fields())),
             reset: false,
+            refolded: false,
         }
     }
 }
@@ -79,7 +82,7 @@ impl SentEvent {
     fn redacted(logged: &LoggedEvent, redaction: &Redaction) -> Self {
         let LoggedEvent { version, event, origin: _ } = logged;
         let data = redaction.apply(event.data.fields());
-        Self { version: *version, event_ref: event.event_ref, ts_us: event.ts_us, data }
+        Self { version: *version, event_ref: event.event_ref.clone(), ts_us: event.ts_us, data }
     }
 }
 
@@ -112,6 +115,7 @@ mod tests {
             events: (first..=last).map(event).collect(),
             projection: Some(redacted(&json!({"note": "é".repeat(projection_bytes / 2)}))),
             reset: false,
+            refolded: false,
         }
     }
 
@@ -139,6 +143,7 @@ mod tests {
         let messages = [
             Message::Update(update(7, 7, 2, 2)),
             Message::Update(Update { events: vec![], reset: true, ..update(7, 7, 2, 2) }),
+            Message::Update(Update { events: vec![], refolded: true, ..update(7, 7, 2, 2) }),
             Message::History(update(1, 2, 2, 2)),
             Message::Unsubscribed(order_id.clone()),
             Message::Heads(BTreeMap::from([(order_id, Version::new(9))])),
@@ -190,7 +195,7 @@ mod tests {
         let order_id =
             |n: usize| OrderId::new(format!("{n:03}{}", "\"".repeat(domain::limits::ORDER_ID_BYTES_MAX - 3)));
         let heads = (0..domain::limits::ORDERS_PER_MESSAGE_MAX)
-            .map(|n| (order_id(n).unwrap(), Version::new(u64::MAX)))
+            .map(|n| (order_id(n).unwrap(), Version::MAX))
             .collect::<BTreeMap<_, _>>();
         assert_eq!(receive(&Message::Heads(heads.clone()).frames()), [Message::Heads(heads)]);
     }

@@ -235,8 +235,8 @@ impl ReadPart {
     /// What is lost with the message of this part.
     fn lost(&self) -> Lost {
         let order_id = self.order_id.as_ref().and_then(|text| OrderId::new(text.as_str()).ok());
-        match (order_id, self.version) {
-            (Some(order_id), Some(version)) => Lost::Named { order_id, version: Version::new(version) },
+        match (order_id, self.version.and_then(Version::checked)) {
+            (Some(order_id), Some(version)) => Lost::Named { order_id, version },
             (None, _) | (_, None) => Lost::Unnamed,
         }
     }
@@ -277,7 +277,7 @@ mod tests {
     fn a_part_with_the_longest_order_id_and_version_fits_a_frame() {
         for id in ["\"".repeat(ORDER_ID_BYTES_MAX), "é".repeat(ORDER_ID_BYTES_MAX / 2)] {
             for text in ["x", "\"", "\u{1}"].map(|character| character.repeat(2 * MESSAGE_BYTES_MAX)) {
-                let frames = split(text, &order(&id), Version::new(u64::MAX));
+                let frames = split(text, &order(&id), Version::MAX);
                 assert_eq!(frames.iter().map(String::len).filter(|bytes| *bytes > MESSAGE_BYTES_MAX).count(), 0);
             }
         }

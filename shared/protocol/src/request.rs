@@ -11,7 +11,10 @@ use std::{
 };
 
 use domain::{
-    EventRef, Fields, Json, OrderId, Version, json::JsonError, limits::ORDERS_PER_MESSAGE_MAX, order_id::InvalidOrderId,
+    EventRef, Fields, Json, OrderId, Version,
+    json::JsonError,
+    limits::{EVENT_REF_BYTES_MAX, ORDERS_PER_MESSAGE_MAX},
+    order_id::InvalidOrderId,
 };
 use serde_json::{Value, json};
 
@@ -61,7 +64,7 @@ pub struct Wanted {
 }
 
 /// Where a browser stands in an order's log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Since {
     /// The last version that it has.
     pub version: Version,
@@ -86,11 +89,11 @@ pub fn heads(known: &[Known]) -> String {
 impl Wanted {
     fn json(&self) -> Value {
         let order_id = self.order_id.as_str();
-        match self.since {
+        match &self.since {
             None => json!({"orderId": order_id}),
             Some(Since { version, event_ref: None }) => json!({"orderId": order_id, "since": version.get()}),
             Some(Since { version, event_ref: Some(event_ref) }) => {
-                json!({"orderId": order_id, "since": version.get(), "ref": event_ref.to_string()})
+                json!({"orderId": order_id, "since": version.get(), "ref": event_ref.as_str()})
             }
         }
     }
@@ -147,7 +150,9 @@ pub enum RequestError {
     #[error("\"since\" must be a version: a whole number from 0")]
     Since,
     /// `ref` is no ref, or stands without `since`.
-    #[error("\"ref\" must be the decimal digits of a 64-bit number in a string, beside \"since\"")]
+    #[error(
+        "\"ref\" must be a string of 1 to {EVENT_REF_BYTES_MAX} bytes without control characters, beside \"since\""
+    )]
     Ref,
     /// `orders` of `heads` is no object of 1 to 100 entries.
     #[error("\"orders\" must be an object that names 1 to {ORDERS_PER_MESSAGE_MAX} orders, each with its version")]
@@ -167,7 +172,7 @@ impl Request {
     /// [`BadRequest`] says what is wrong with the message as a whole, or with the one order of a `history`. What is wrong with
     /// an order of any other message stands in its place among the others.
     pub fn parse(text: &str) -> Result<Self, BadRequest> {
-        let parsed = Json::parse(text).or_else(|_unreadable| Json::parse(&without_halves(text)));
+        let parsed = Json::parse(text).or_else(|_unreadable| Json::parse(&*without_halves(text)));
         let value = parsed.map_err(|error| match error {
             JsonError::TooDeep => RequestError::TooDeep,
             JsonError::Syntax { .. } | JsonError::DuplicateKey(_) => RequestError::NotJson,
@@ -315,7 +320,7 @@ fn order_id(value: Option<&Json>) -> Result<OrderId, RequestError> {
 }
 
 fn version(value: &Json) -> Option<Version> {
-    value.as_u64().map(Version::new)
+    value.as_u64().and_then(Version::checked)
 }
 
 fn parse_ref(value: &Json) -> Result<EventRef, RequestError> {
@@ -416,7 +421,7 @@ mod tests {
 
     #[test]
     fn what_a_client_asks_about_heads_is_what_the_gateway_reads() {
-        let known = ["a\"é", "b"].map(|id| Known { order_id: order(id), version: Version::new(u64::MAX) });
+        let known = ["a\"é", "b"].map(|id| Known { order_id: order(id), version: Version::MAX });
         assert_eq!(Request::parse(&heads(&known)), Ok(Request::Heads(known.map(Ok).to_vec())));
     }
 

@@ -27,6 +27,9 @@ pub struct DeferredOrder {
     pub round: u32,
     /// When the first attempt was made, in milliseconds since 1970.
     pub deferred_at_ms: i64,
+    /// Whether they wait for an event before them that is missing. Whoever folds that one folds them as well; the message comes
+    /// back when it has been missing for too long.
+    pub waits: bool,
 }
 
 /// The message, as it is on the queue.
@@ -40,13 +43,15 @@ struct WireOrder {
     before: WireBefore,
     round: u32,
     deferred_at: i64,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    waits: bool,
 }
 
 impl DeferredOrder {
     /// The message's text.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let Self { order_id, first, last, before, round, deferred_at_ms } = self;
+        let Self { order_id, first, last, before, round, deferred_at_ms, waits } = self;
         let wire = WireOrder {
             order_id: order_id.as_str().to_owned(),
             first: first.get(),
@@ -54,6 +59,7 @@ impl DeferredOrder {
             before: WireBefore::of(before.as_ref()),
             round: *round,
             deferred_at: *deferred_at_ms,
+            waits: *waits,
         };
         serde_json::json!(wire).to_string()
     }
@@ -61,11 +67,11 @@ impl DeferredOrder {
     /// Reads a message's text; `None` for a text of another kind.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let WireOrder { order_id, first, last, before, round, deferred_at } = serde_json::from_str(text).ok()?;
-        let (first, last) = (Version::new(first), Version::new(last));
+        let WireOrder { order_id, first, last, before, round, deferred_at, waits } = serde_json::from_str(text).ok()?;
+        let (first, last) = (Version::checked(first)?, Version::checked(last)?);
         let is_run = Version::FIRST <= first && first <= last;
         let order_id = OrderId::new(order_id).ok().filter(|_| is_run)?;
-        Some(Self { order_id, first, last, before: before.read(first), round, deferred_at_ms: deferred_at })
+        Some(Self { order_id, first, last, before: before.read(first), round, deferred_at_ms: deferred_at, waits })
     }
 }
 
@@ -104,13 +110,16 @@ mod tests {
             before: Some(OwnerBefore::Known { owner: None, version: Version::new(6) }),
             round: 2,
             deferred_at_ms: 1_605_999_005_512,
+            waits: false,
         };
         let text = order.to_text();
         assert_eq!(
             text,
             r#"{"before":{"owner":null},"deferredAt":1605999005512,"first":7,"last":9,"orderId":"guid_1","ownerVersion":6,"round":2}"#
         );
-        assert_eq!(DeferredOrder::parse(&text), Some(order));
+        assert_eq!(DeferredOrder::parse(&text), Some(order.clone()));
+        let waiting = DeferredOrder { waits: true, ..order };
+        assert_eq!(DeferredOrder::parse(&waiting.to_text()), Some(waiting));
     }
 
     #[test]
@@ -118,7 +127,7 @@ mod tests {
         let order = |order_id: &str, first: u64, last: u64| {
             format!(r#"{{"orderId":"{order_id}","first":{first},"last":{last},"round":1,"deferredAt":0}}"#)
         };
-        for text in ["", "{}", &order("", 1, 1), &order("o", 0, 1), &order("o", 2, 1)] {
+        for text in ["", "{}", &order("", 1, 1), &order("o", 0, 1), &order("o", 2, 1), &order("o", 1, u64::MAX)] {
             assert_eq!(DeferredOrder::parse(text), None, "{text}");
         }
     }

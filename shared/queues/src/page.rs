@@ -67,6 +67,9 @@ pub enum UnreadablePage {
     /// Its order id is no order id.
     #[error("the page has an invalid orderId")]
     OrderId(#[from] domain::order_id::InvalidOrderId),
+    /// A version is out of range.
+    #[error("the page has a version that no event can have")]
+    Version,
     /// It does not say who owned the order before.
     #[error("the page has no owner before the update")]
     Owner,
@@ -128,10 +131,10 @@ impl WireBefore {
 
     /// `first` is the first event after it, for a message of a release that did not say as of when the owner was.
     pub(crate) fn read(self, first: Version) -> Option<OwnerBefore> {
-        let version = self.owner_version.map_or(first.previous(), Version::new);
+        let version = self.owner_version.map_or(Some(first.previous()), Version::checked)?;
         Some(match self.before? {
             WireOwner::Owner(owner) => OwnerBefore::Known { owner, version },
-            WireOwner::AsOf(version) => OwnerBefore::AsOf(Version::new(version)),
+            WireOwner::AsOf(version) => OwnerBefore::AsOf(Version::checked(version)?),
         })
     }
 }
@@ -165,7 +168,8 @@ impl PageOfSubscribers {
         let WirePage { order_id, first, version, before, after, last, rounds, left, close, begun_at } =
             serde_json::from_str(text)?;
         let ids = |ids: Vec<String>| ids.into_iter().map(ConnectionId::new).collect();
-        let (first, version) = (first.map(Version::new), Version::new(version));
+        let checked = |number| Version::checked(number).ok_or(UnreadablePage::Version);
+        let (first, version) = (first.map(checked).transpose()?, checked(version)?);
         Ok(Self {
             order_id: OrderId::new(order_id)?,
             first,
@@ -272,5 +276,7 @@ mod tests {
         }
         let nameless = PageOfSubscribers::parse(r#"{"orderId":"","version":1,"before":{"asOf":0}}"#);
         assert!(matches!(nameless, Err(UnreadablePage::OrderId(_))));
+        let endless = format!(r#"{{"orderId":"o","version":{},"before":{{"asOf":0}}}}"#, u64::MAX);
+        assert!(matches!(PageOfSubscribers::parse(&endless), Err(UnreadablePage::Version)));
     }
 }

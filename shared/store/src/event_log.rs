@@ -52,6 +52,16 @@ pub enum AppendError {
     /// DynamoDB cannot hold the event.
     #[error("the event cannot be stored: {0}")]
     NotStorable(NotStorable),
+    /// The order has another event with this ref: a producer gave one ref to two events.
+    #[error("order {order_id:?} has another event with the ref {event_ref:?}, at version {version}")]
+    RefTaken {
+        /// The order.
+        order_id: String,
+        /// The ref of both events.
+        event_ref: String,
+        /// The version of the event that is in the log.
+        version: Version,
+    },
     /// Other producers took the next version in every try.
     #[error("the next version was taken by another producer in each of {tries} tries")]
     Contended {
@@ -82,6 +92,8 @@ pub enum ReadError {
         order_id: String,
         /// The first version that is missing.
         missing: Version,
+        /// The first version behind it that is there.
+        next: Version,
     },
 }
 
@@ -92,7 +104,7 @@ pub enum ReadError {
 pub fn check(event: &Event) -> Result<(), NotStorable> {
     // As large as it can become: whether an event fits does not hang on chance.
     let origin = Origin { appended_at_ms: Some(i64::MAX), trace_id: Some(TraceId::new(0, 0)) };
-    let largest = LoggedEvent { version: Version::new(u64::MAX), event: event.clone(), origin };
+    let largest = LoggedEvent { version: Version::MAX, event: event.clone(), origin };
     item::event::to_item(&largest).map(|_item| ())
 }
 
@@ -117,7 +129,7 @@ impl EventLog {
         &self.table
     }
 
-    /// Appends an event at the end of its order's log. The same ref a second time writes nothing.
+    /// Appends an event at the end of its order's log. The same event a second time writes nothing.
     ///
     /// `head_at_least` is what the caller knows of the log's last version, from its own last append; it saves a read.
     ///
@@ -133,8 +145,8 @@ impl EventLog {
                 Some(head) => head,
                 None => self.head(event.order_id()).await?,
             };
-            if let Some(version) = self.version_of(event.order_id(), event.event_ref).await? {
-                return Ok(Appended { version, was_there: true });
+            if let Some(version) = self.version_of(event.order_id(), &event.event_ref).await? {
+                return self.is_there(event, version).await;
             }
             if self.put(event, head.next()).await? {
                 return Ok(Appended { version: head.next(), was_there: false });
@@ -144,6 +156,16 @@ impl EventLog {
             tokio::time::sleep(pause).await;
         }
         Err(AppendError::Contended { tries: limits::APPEND_TRIES_MAX })
+    }
+
+    /// The log has an event with this event's ref: the same one, or another one, which is an error.
+    async fn is_there(&self, event: &Event, version: Version) -> Result<Appended, AppendError> {
+        let logged = self.range(event.order_id(), version..=version).await?;
+        if logged.first().is_some_and(|logged| item::is_same_content(&logged.event, event)) {
+            return Ok(Appended { version, was_there: true });
+        }
+        let (order_id, event_ref) = (event.order_id().to_string(), event.event_ref.to_string());
+        Err(AppendError::RefTaken { order_id, event_ref, version })
     }
 
     /// Writes an event at a version that no event has yet; `false` if one has.
@@ -172,7 +194,7 @@ impl EventLog {
     ///
     /// # Errors
     /// [`ReadError`] if DynamoDB does not answer or the index has a broken entry.
-    pub async fn version_of(&self, order_id: &OrderId, event_ref: EventRef) -> Result<Option<Version>, ReadError> {
+    pub async fn version_of(&self, order_id: &OrderId, event_ref: &EventRef) -> Result<Option<Version>, ReadError> {
         let query = self
             .client
             .query()
@@ -275,7 +297,7 @@ pub struct LogReader {
 
 impl LogReader {
     /// The next events, in order: as many as take [`limits::LOG_PART_BYTES_MAX`] in the table, or one that takes more; `None`
-    /// at the end. DynamoDB's own pages of 1 MB would be too much where they are of many small values.
+    /// at the end. The events before a hole come first. DynamoDB's own pages of 1 MB would be too much where they are of many small values.
     ///
     /// # Errors
     /// [`ReadError`] if DynamoDB does not answer, or the log has a broken item or a hole.
@@ -287,14 +309,16 @@ impl LogReader {
         let (mut events, mut bytes) = (Vec::new(), 0);
         while let Some(item) = self.items.as_slice().first() {
             bytes += item::size::bytes(item);
-            if bytes > limits::LOG_PART_BYTES_MAX && !events.is_empty() {
+            let next = item::event::version_of(item)?;
+            let is_next = next == self.expected;
+            if (bytes > limits::LOG_PART_BYTES_MAX || !is_next) && !events.is_empty() {
                 break;
             }
-            let Some(logged) = self.items.next().map(item::event::from_item).transpose()? else { break };
-            if logged.version != self.expected {
+            if !is_next {
                 let order_id = self.order_id.as_str().to_owned();
-                return Err(ReadError::Hole { order_id, missing: self.expected });
+                return Err(ReadError::Hole { order_id, missing: self.expected, next });
             }
+            let Some(logged) = self.items.next().map(item::event::from_item).transpose()? else { break };
             self.expected = self.expected.next();
             events.push(logged);
         }
@@ -329,7 +353,7 @@ impl From<ReadError> for AppendError {
         match error {
             ReadError::Call(call) => Self::Call(call),
             ReadError::Broken(broken) => Self::Broken(broken),
-            ReadError::Hole { order_id, missing } => Self::Broken(BrokenItem {
+            ReadError::Hole { order_id, missing, .. } => Self::Broken(BrokenItem {
                 key: format!("orderId={order_id:?} version={missing}"),
                 reason: "it is missing, and later ones are there".to_owned(),
             }),

@@ -10,15 +10,17 @@ pub mod fauna_document;
 pub mod fauna_feed;
 mod json;
 pub mod projection;
+mod same;
 pub(crate) mod size;
 pub mod subscription;
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::{Json, OrderId};
+use domain::{Json, OrderId, Version, limits::WHOLE_NUMBER_MAX};
 
 pub use json::NotStorable;
+pub(crate) use same::is_same_content;
 
 /// An item as the SDK has it.
 pub type Item = HashMap<String, AttributeValue>;
@@ -59,6 +61,20 @@ fn number<N: std::str::FromStr>(item: &Item, name: &str) -> Result<N, String> {
         Some(_) => Err(format!("the attribute {name} must be a number")),
         None => Err(format!("the attribute {name} is missing")),
     }
+}
+
+/// A version, or 0 for none.
+fn version(item: &Item, name: &str) -> Result<Version, String> {
+    let number: i128 = number(item, name)?;
+    let version = u64::try_from(number).ok().and_then(Version::checked);
+    version.ok_or_else(|| format!("the attribute {name} must be from 0 to {WHOLE_NUMBER_MAX}"))
+}
+
+/// A time since 1970, of any unit.
+fn time(item: &Item, name: &str) -> Result<i64, String> {
+    let number: i128 = number(item, name)?;
+    let time = i64::try_from(number).ok().filter(|time| time.unsigned_abs() <= WHOLE_NUMBER_MAX);
+    time.ok_or_else(|| format!("the attribute {name} must be from -{WHOLE_NUMBER_MAX} to {WHOLE_NUMBER_MAX}"))
 }
 
 /// A truth that is absent where it is false.

@@ -172,7 +172,7 @@ impl Projections {
     }
 
     /// Stores a projection in the place of exactly what the write `over` stored: not of another write of the same version
-    /// either, which is there when an order was rebuilt.
+    /// either, which is there when an order was rebuilt. What `over` says of events ahead is kept until they are in.
     ///
     /// # Errors
     /// [`PutError`] if DynamoDB cannot hold the projection or does not answer.
@@ -183,12 +183,14 @@ impl Projections {
         over: ProjectionWrite,
     ) -> Result<Written, PutError> {
         let updated_at_ms = later(clock::now_ms(), over.updated_at_ms);
-        let item = item::projection::to_item(order_id, projection, updated_at_ms).map_err(PutError::NotStorable)?;
+        let ahead = over.ahead.filter(|ahead| *ahead > projection.version());
+        let item =
+            item::projection::to_item(order_id, projection, updated_at_ms, ahead).map_err(PutError::NotStorable)?;
         let bytes = item::size::bytes(&item);
         let put = self.client.put_item().table_name(self.table.as_str()).set_item(Some(item));
         let number = |number: &dyn ToString| AttributeValue::N(number.to_string());
         let put = match (over.version, over.updated_at_ms) {
-            (Version::NONE, _) => put.condition_expression("attribute_not_exists(orderId)"),
+            (Version::NONE, None) => put.condition_expression("attribute_not_exists(orderId)"),
             (version, None) => put
                 .condition_expression("version = :version AND attribute_not_exists(updatedAt)")
                 .expression_attribute_values(":version", number(&version)),
@@ -199,7 +201,8 @@ impl Projections {
         };
         match put.send().await {
             Ok(_) => {
-                let stored = StoredProjection { projection: projection.clone(), updated_at_ms: Some(updated_at_ms) };
+                let projection = projection.clone();
+                let stored = StoredProjection { projection, updated_at_ms: Some(updated_at_ms), ahead };
                 self.memory.put(order_id, stored, bytes);
                 Ok(Written::Stored)
             }

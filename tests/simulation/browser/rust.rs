@@ -156,7 +156,7 @@ impl Browser {
         let view = follower.projection().map(|projection| (Json::Object(projection.fields().clone()), is_sent));
         let version = update.version.get();
         match step {
-            Step::Started => self.seen(&update.order_id).show(version, &[], false, view, report),
+            Step::Started | Step::Refolded => self.seen(&update.order_id).show(version, &[], false, view, report),
             Step::Reset => self.seen(&update.order_id).show(version, &[], true, view, report),
             Step::Advanced(events) => {
                 let versions: Vec<u64> = events.iter().map(|event| event.version.get()).collect();

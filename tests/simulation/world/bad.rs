@@ -130,10 +130,11 @@ impl World {
         self.due.retain(|event| !is_spoiled(event.order_id()));
     }
 
-    /// The good orders that are named in the failure queue.
+    /// The good orders that are named in the failure queue, except for those whose gaps may have lasted too long.
     pub(crate) fn good_orders_that_failed(&self) -> Vec<String> {
         let named = self.queues.bodies(FAILURES).map(|body| serde_json::from_str::<Value>(body).unwrap());
         let named = named.filter_map(|failure| failure["orderId"].as_str().map(str::to_owned));
-        named.filter(|order_id| !self.bad.orders.keys().any(|bad| bad.as_str() == order_id)).collect()
+        let excepted = || self.bad.orders.keys().chain(&self.gapped);
+        named.filter(|order_id| !excepted().any(|order| order.as_str() == order_id)).collect()
     }
 }

@@ -29,6 +29,8 @@ pub(super) enum Turn {
     Outage,
     Expire,
     Spoil,
+    Ahead,
+    Fill,
     Notice,
     Wait,
 }
@@ -58,6 +60,8 @@ impl World {
             (is_on(4, kinds.outages), Turn::Outage),
             (is_on(6, kinds.tokens && connected()), Turn::Expire),
             (is_on(2, self.has_log_to_spoil()), Turn::Spoil),
+            (is_on(25, self.kinds.ahead && self.pair_of_due().is_some()), Turn::Ahead),
+            (is_on(8, !self.gaps.is_empty()), Turn::Fill),
             (is_on(10, !self.dead().is_empty()), Turn::Notice),
             (10, Turn::Wait),
         ]

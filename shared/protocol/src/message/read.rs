@@ -51,13 +51,14 @@ fn order_id(fields: &Fields) -> Result<OrderId, UnreadableMessage> {
 }
 
 fn version(fields: &Fields) -> Result<Version, UnreadableMessage> {
-    fields.get("version").and_then(Json::as_u64).map(Version::new).ok_or(UnreadableMessage("version"))
+    fields.get("version").and_then(Json::as_u64).and_then(Version::checked).ok_or(UnreadableMessage("version"))
 }
 
 fn heads(fields: &Fields) -> Result<BTreeMap<OrderId, Version>, UnreadableMessage> {
     let orders = fields.get("orders").and_then(Json::as_object).ok_or(UnreadableMessage("orders"))?;
-    let head = |(order_id, version): (&String, &Json)| Some((OrderId::new(order_id).ok()?, version.as_u64()?));
-    let head = |entry| head(entry).map(|(order_id, version)| (order_id, Version::new(version)));
+    let head = |(order_id, version): (&String, &Json)| {
+        Some((OrderId::new(order_id).ok()?, Version::checked(version.as_u64()?)?))
+    };
     orders.iter().map(head).collect::<Option<_>>().ok_or(UnreadableMessage("orders"))
 }
 
@@ -78,7 +79,14 @@ fn update(mut fields: Fields) -> Result<Update, UnreadableMessage> {
         expected = expected.previous();
     }
     let projection = if flag(&fields, "more") { None } else { Some(object(&mut fields, "projection")?) };
-    Ok(Update { order_id: order_id(&fields)?, version, events, projection, reset: flag(&fields, "reset") })
+    Ok(Update {
+        order_id: order_id(&fields)?,
+        version,
+        events,
+        projection,
+        reset: flag(&fields, "reset"),
+        refolded: flag(&fields, "refolded"),
+    })
 }
 
 fn event(value: Json) -> Result<SentEvent, UnreadableMessage> {
@@ -93,7 +101,7 @@ fn event(value: Json) -> Result<SentEvent, UnreadableMessage> {
 }
 
 fn error(fields: &Fields) -> Result<ErrorMessage, UnreadableMessage> {
-    let number = |name| fields.get(name).and_then(Value::as_u64);
+    let number = |name| fields.get(name).and_then(Json::as_u64);
     let field = |name| text_of(fields, name).ok_or(UnreadableMessage(name));
     Ok(ErrorMessage {
         code: ErrorCode::from_wire(field("code")?).ok_or(UnreadableMessage("code"))?,

@@ -142,6 +142,9 @@ impl<'a> Run<'a> {
         if self.update.reset {
             text.push_str(",\"reset\":true");
         }
+        if self.update.refolded {
+            text.push_str(",\"refolded\":true");
+        }
         text.push('}');
         text
     }

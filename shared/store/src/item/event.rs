@@ -6,9 +6,9 @@
 //! Source: `docs/tables.md`.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::{Event, EventData, EventRef, LoggedEvent, OrderId, Origin, TraceId, Version};
+use domain::{Event, EventData, EventRef, LoggedEvent, OrderId, Origin, TraceId, Version, limits::WHOLE_NUMBER_MAX};
 
-use super::{BrokenItem, Item, NotStorable, json, key_text, number, size, text};
+use super::{BrokenItem, Item, NotStorable, json, key_text, size, text, time, version};
 
 /// The table's key.
 pub const KEY: [&str; 2] = ["orderId", "version"];
@@ -22,6 +22,12 @@ const BY_REF: [&str; 3] = ["orderId", "ref", "version"];
 /// [`NotStorable`] says which of DynamoDB's limits the event passes.
 pub fn to_item(logged: &LoggedEvent) -> Result<Item, NotStorable> {
     let LoggedEvent { version, event, origin } = logged;
+    if *version > Version::MAX {
+        return Err(NotStorable::OutOfRange { name: "version" });
+    }
+    if event.ts_us.unsigned_abs() > WHOLE_NUMBER_MAX {
+        return Err(NotStorable::OutOfRange { name: "ts" });
+    }
     let mut item = Item::from([
         ("orderId".to_owned(), AttributeValue::S(event.order_id().as_str().to_owned())),
         ("version".to_owned(), AttributeValue::N(version.to_string())),
@@ -53,8 +59,7 @@ pub fn key_of(item: &Item) -> String {
 /// # Errors
 /// [`BrokenItem`] for an item without a version.
 pub fn version_of(item: &Item) -> Result<Version, BrokenItem> {
-    let version = number(item, "version").map(Version::new);
-    version.map_err(|reason| BrokenItem { key: key_of(item), reason })
+    version(item, "version").map_err(|reason| BrokenItem { key: key_of(item), reason })
 }
 
 /// The order alone, of an item that may hold its key alone.
@@ -67,12 +72,12 @@ pub fn order_id_of(item: &Item) -> Result<OrderId, BrokenItem> {
 }
 
 fn read(item: &mut Item) -> Result<LoggedEvent, String> {
-    let version = Version::new(number(item, "version")?);
+    let version = version(item, "version")?;
     if version == Version::NONE {
         return Err("the attribute version must be at least 1".to_owned());
     }
     let event_ref = EventRef::parse(text(item, "ref")?).map_err(|invalid| invalid.to_string())?;
-    let ts_us = number(item, "ts")?;
+    let ts_us = time(item, "ts")?;
     let fields = match item.remove("data") {
         Some(AttributeValue::M(attributes)) => json::from_map(attributes)?,
         Some(_) => return Err("the attribute data must be a map".to_owned()),
@@ -88,7 +93,7 @@ fn read(item: &mut Item) -> Result<LoggedEvent, String> {
 /// Where an event's way began; what says nothing of it is no broken event.
 fn origin(item: &Item) -> Origin {
     Origin {
-        appended_at_ms: number(item, "appendedAt").ok(),
+        appended_at_ms: time(item, "appendedAt").ok(),
         trace_id: text(item, "trace").ok().and_then(TraceId::parse),
     }
 }
@@ -130,7 +135,16 @@ mod tests {
 
     #[test]
     fn an_item_that_is_no_event_is_named_by_its_key() {
-        let changes: [(&str, Option<AttributeValue>, &str); 6] = [
+        let out_of_range = "the attribute version must be from 0 to 9007199254740991";
+        let changes: [(&str, Option<AttributeValue>, &str); 10] = [
+            ("version", Some(AttributeValue::N("9007199254740992".into())), out_of_range),
+            ("version", Some(AttributeValue::N(u64::MAX.to_string())), out_of_range),
+            ("version", Some(AttributeValue::N("9".repeat(38))), out_of_range),
+            (
+                "ts",
+                Some(AttributeValue::N(i64::MIN.to_string())),
+                "the attribute ts must be from -9007199254740991 to 9007199254740991",
+            ),
             ("version", Some(AttributeValue::N("0".into())), "the attribute version must be at least 1"),
             ("version", Some(AttributeValue::N("1.5".into())), "the attribute version must be a whole number"),
             ("ts", None, "the attribute ts is missing"),
@@ -145,6 +159,25 @@ mod tests {
             let broken = from_item(item).unwrap_err();
             assert_eq!(broken.reason, reason);
             assert!(broken.key.contains("orderId=\"guid_"), "{}", broken.key);
+        }
+    }
+
+    #[test]
+    fn a_number_that_no_browser_holds_is_refused() {
+        let highest = LoggedEvent {
+            version: Version::MAX,
+            event: Event { ts_us: -9_007_199_254_740_991, ..event() },
+            ..logged(event())
+        };
+        assert_eq!(from_item(to_item(&highest).unwrap()), Ok(highest.clone()));
+        let beyond = LoggedEvent { version: Version::MAX.next(), ..highest };
+        assert_eq!(to_item(&beyond), Err(NotStorable::OutOfRange { name: "version" }));
+        for ts_us in [i64::MIN, -9_007_199_254_740_992, 9_007_199_254_740_992] {
+            assert_eq!(
+                to_item(&logged(Event { ts_us, ..event() })),
+                Err(NotStorable::OutOfRange { name: "ts" }),
+                "{ts_us}"
+            );
         }
     }
 

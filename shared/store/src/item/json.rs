@@ -24,6 +24,12 @@ pub enum NotStorable {
     /// A number has too many digits or too large an exponent.
     #[error("it has a number that DynamoDB cannot hold exactly: at most 38 digits, from 1e-130 to 1e125")]
     Number,
+    /// A time or a version is over the largest whole number that every browser holds.
+    #[error("its {name} is over {}", limits::WHOLE_NUMBER_MAX)]
+    OutOfRange {
+        /// Which of them.
+        name: &'static str,
+    },
     /// A field's name is empty.
     #[error("it has a field whose name is empty")]
     EmptyName,

@@ -4,9 +4,9 @@
 //! none, `hiddenAt` unless the order was answered as one without events. Other attributes are left alone.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::{ConnectionId, OrderId, Principal, PrincipalId, RowId, Subscription, Version};
+use domain::{ConnectionId, OrderId, Principal, PrincipalId, RowId, Subscription};
 
-use super::{BrokenItem, Item, is_set, key_text, number, text};
+use super::{BrokenItem, Item, is_set, key_text, number, text, version};
 
 /// The table's key.
 const KEY: [&str; 2] = ["orderId", "connectionId"];
@@ -65,7 +65,7 @@ fn read(item: &Item) -> Result<Subscription, String> {
         principal: Principal { id: principal_id, reads_all: is_set(item, "readsAll")? },
         expires_at_s: number(item, "expiresAt")?,
         row: item.contains_key("row").then(|| text(item, "row")).transpose()?.map(RowId::new),
-        hidden_at: item.contains_key("hiddenAt").then(|| number(item, "hiddenAt")).transpose()?.map(Version::new),
+        hidden_at: item.contains_key("hiddenAt").then(|| version(item, "hiddenAt")).transpose()?,
     })
 }
 
@@ -78,6 +78,8 @@ fn connection_id(item: &Item) -> Result<ConnectionId, String> {
 
 #[cfg(test)]
 mod tests {
+    use domain::Version;
+
     use super::*;
 
     fn subscription() -> Subscription {
@@ -111,7 +113,11 @@ mod tests {
             ("readsAll", Some(AttributeValue::S("yes".into())), "the attribute readsAll must be true or false"),
             ("expiresAt", Some(AttributeValue::N("1.5".into())), "the attribute expiresAt must be a whole number"),
             ("row", Some(AttributeValue::N("7".into())), "the attribute row must be a string"),
-            ("hiddenAt", Some(AttributeValue::N("-1".into())), "the attribute hiddenAt must be a whole number"),
+            (
+                "hiddenAt",
+                Some(AttributeValue::N("-1".into())),
+                "the attribute hiddenAt must be from 0 to 9007199254740991",
+            ),
         ];
         for (name, value, reason) in changes {
             let mut item = to_item(&subscription());

@@ -55,7 +55,7 @@ mod tests {
 
     fn stored(version: u64) -> StoredProjection {
         let projection = Projection::stored(Version::new(version), Fields::default());
-        StoredProjection { projection, updated_at_ms: Some(0) }
+        StoredProjection { projection, updated_at_ms: Some(0), ahead: None }
     }
 
     #[test]

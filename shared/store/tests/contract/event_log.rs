@@ -9,7 +9,7 @@ use store::event_log::{AppendError, ReadError};
 
 use crate::{engine::ChangeFeed, event, event_of, open, order, tables::Tables};
 
-const ALL: std::ops::RangeInclusive<Version> = Version::FIRST..=Version::new(u64::MAX);
+const ALL: std::ops::RangeInclusive<Version> = Version::FIRST..=Version::MAX;
 
 fn versions(log: &[LoggedEvent]) -> Vec<u64> {
     log.iter().map(|logged| logged.version.get()).collect()
@@ -28,6 +28,35 @@ async fn an_append_takes_the_next_version_and_a_ref_is_appended_once() {
     assert_eq!(store.event_log.head(&order("nobody")).await.unwrap(), Version::NONE);
     let found = store.event_log.order_ids().await.unwrap();
     assert_eq!((found.order_ids, found.broken), ([order("o"), order("p")].into(), Vec::new()));
+}
+
+#[tokio::test]
+async fn a_ref_with_other_content_is_an_error_that_names_both() {
+    let store = &open().await;
+    let event = |amount: &str, list: &str| {
+        let more: Value = serde_json::from_str(&format!(r#"{{"amount":{amount},"list":[{list}]}}"#)).unwrap();
+        event("o", 7, &more)
+    };
+    let append = async |event| store.event_log.append(&event, None).await;
+    assert!(!append(event("1.50", "0.1")).await.unwrap().was_there);
+    for same in [event("1.50", "0.1"), event("1.5", "1e-1"), event("15e-1", "0.10")] {
+        assert!(append(same).await.unwrap().was_there);
+    }
+    let later = domain::Event { ts_us: 1_605_999_005_510_001, ..event("1.5", "0.1") };
+    for other in [event("1.51", "0.1"), event("1.5", "\"0.1\""), event("1.5", "0.1,0.1"), later] {
+        let refused = append(other).await.unwrap_err();
+        assert_eq!(refused.to_string(), "order \"o\" has another event with the ref \"7\", at version 1");
+    }
+    assert_eq!(store.event_log.head(&order("o")).await.unwrap(), Version::FIRST);
+}
+
+#[tokio::test]
+async fn a_log_that_ends_at_the_highest_version_takes_no_event() {
+    let tables = Tables::make(ChangeFeed::Off).await;
+    let highest = json!({"orderId": {"S": "o"}, "version": {"N": Version::MAX.to_string()}, "ref": {"S": "1"}});
+    tables.dynamodb("PutItem", &json!({"TableName": "order_stream", "Item": highest})).await;
+    let refused = tables.store.event_log.append(&event("o", 2, &json!({})), None).await.unwrap_err();
+    assert_eq!(refused.to_string(), "the event cannot be stored: its version is over 9007199254740991");
 }
 
 #[tokio::test]
@@ -54,7 +83,7 @@ async fn producers_that_race_end_with_every_event_once() {
     stream::iter(producers).for_each_concurrent(None, |producer| producer).await;
     let log = store.event_log.range(&order("o"), ALL).await.unwrap();
     assert_eq!(versions(&log), (1..=201).collect::<Vec<_>>());
-    let refs: BTreeSet<_> = log.iter().map(|logged| logged.event.event_ref).collect();
+    let refs: BTreeSet<_> = log.iter().map(|logged| logged.event.event_ref.clone()).collect();
     assert_eq!(refs.len(), 201);
 }
 

@@ -93,7 +93,7 @@ fn an_item_is_refused_at_the_same_byte_as_by_dynamodb() {
     };
     let mut runner = TestRunner::new(ProptestConfig { cases: 12, failure_persistence: None, ..Default::default() });
     let checked = runner.run(&any_fields(), |fields| {
-        let to_item = |fields| projection::to_item(&order("o"), &Projection::stored(Version::FIRST, fields), 5);
+        let to_item = |fields| projection::to_item(&order("o"), &Projection::stored(Version::FIRST, fields), 5, None);
         let item = padded_to_the_limit(fields, &to_item);
         prop_assert_eq!(put("order_projections", item.clone()), "stored");
         prop_assert_eq!(put("order_projections", one_byte_more(item)), "refused");
