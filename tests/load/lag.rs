@@ -161,7 +161,7 @@ pub(crate) fn store(dynamodb_url: &str) -> Store {
 }
 
 async fn append(store: &Store, number: usize, ts_us: i64, data: &Value) -> Version {
-    let data = EventData::new(domain::Json::from(data).into_object().unwrap()).unwrap();
+    let data = EventData::new(domain::Json::from(data.clone()).into_object().unwrap()).unwrap();
     let event_ref = EventRef::parse(&(number + 1).to_string()).unwrap();
     store.event_log.append(&Event { event_ref, ts_us, data }, None).await.unwrap().version
 }
