@@ -1,6 +1,12 @@
 //! Any JSON on its way from a producer to a browser: no key has a meaning, and no digit is lost.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that cannot go on has failed"
+)]
 
 #[path = "../local/fuzz/fuzz_targets/readers.rs"]
 mod readers;

@@ -138,7 +138,11 @@ fn unreadable(file: &Path, error: FileError) -> Failure {
         FileError::Io(error) => {
             Failure::failed(anyhow::Error::new(error).context(format!("cannot read {}", file.display())))
         }
-        error => Failure::failed(anyhow!("{}: {error}", file.display())),
+        error @ (FileError::Gzip
+        | FileError::Utf16
+        | FileError::SeveralLines(_)
+        | FileError::UnfinishedArray(_)
+        | FileError::BehindArray(_)) => Failure::failed(anyhow!("{}: {error}", file.display())),
     }
 }
 

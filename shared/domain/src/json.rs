@@ -161,7 +161,8 @@ impl From<serde_json::Value> for Json {
 
 impl PartialEq<serde_json::Value> for Json {
     fn eq(&self, other: &serde_json::Value) -> bool {
-        *self == Self::from(other.clone())
+        let other = Self::from(other.clone());
+        *self == other
     }
 }
 
