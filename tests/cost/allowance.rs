@@ -88,7 +88,7 @@ impl Rig {
         let request = json!({"requestContext": context, "body": message.to_string()});
         let deadline = Instant::now() + Duration::from_secs(20);
         let reply = self.subscribe.handle(serde_json::from_value(request).unwrap(), deadline).await.unwrap();
-        reply["body"].as_str().map(|body| serde_json::from_str(body).unwrap())
+        reply.get("body").and_then(Value::as_str).map(|body| serde_json::from_str(body).unwrap())
     }
 
     /// Subscribes to the large order again and again at a time until that is refused.
@@ -113,7 +113,7 @@ impl Rig {
             cost.write_units += write_units;
             cost.nano_dollars += sent + price::INVOCATION + self.connections.take_nano_dollars();
             cost.nano_dollars += read_units * price::READ_UNIT + write_units * price::WRITE_UNIT;
-            if answer["type"] == "error" {
+            if answer.get("type").is_some_and(|kind| kind == "error") {
                 return (cost, answer);
             }
         }
