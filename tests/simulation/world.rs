@@ -34,7 +34,7 @@ pub(crate) use bad::Bad;
 use inputs::{event, principal};
 use invocations::{Actor, INVOCATION_MAX, Outcome, Role};
 use people::Socket;
-use queues::{DEFERRED, PAGES, Queues};
+use queues::{PAGES, Queues};
 pub(crate) use size::Size;
 use turn::Turn;
 
@@ -202,7 +202,7 @@ impl World {
             && self.gaps.is_empty()
             && is_fed
             && self.queues.is_empty(PAGES)
-            && self.queues.is_empty(DEFERRED)
+            && self.queues.has_only_waiting()
             && wires_are_empty
             && self.script.is_idle()
             && self.browsers.iter().all(Browser::is_settled)
