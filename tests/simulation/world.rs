@@ -20,7 +20,7 @@ use std::{
 
 use connect::Connect;
 use disconnect::Disconnect;
-use domain::{Event, EventRef, OrderId, Version};
+use domain::{Event, OrderId, Version};
 use dynoxide::Database;
 use event_handler::EventHandler;
 use fan_out::FanOut;
@@ -94,8 +94,8 @@ pub(crate) struct World {
     pub(crate) bad: Bad,
     /// Events that are appended when nothing goes wrong any more but what stays bad.
     later: Vec<Event>,
-    /// The refs of events whose append was begun.
-    begun_refs: BTreeSet<EventRef>,
+    /// Orders to which a producer has begun to append.
+    appended_to: BTreeSet<OrderId>,
     /// Events that are missing in their logs, each with the version before it; and the orders that had such gaps.
     gaps: Vec<(Event, Version)>,
     gapped: BTreeSet<OrderId>,
@@ -159,7 +159,7 @@ impl World {
             kinds,
             bad,
             later,
-            begun_refs: BTreeSet::new(),
+            appended_to: BTreeSet::new(),
             gaps: Vec::new(),
             gapped: BTreeSet::new(),
             is_out: false,
