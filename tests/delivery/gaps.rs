@@ -37,7 +37,7 @@ async fn whoever_folds_a_missing_event_goes_on_with_those_that_wait_for_it() {
     assert_eq!(versions(&browser.next().await), (vec![3], 3));
     assert_eq!(gateway.work_on_deferred().await, 0, "what waited is done with");
     hears_nothing(&mut browser).await;
-    assert_eq!(gateway.failures(), [] as [Value; 0]);
+    assert!(gateway.failures().is_empty());
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn what_comes_before_a_gap_does_not_wait() {
     assert_eq!(versions(&browser.next().await), (vec![4, 5, 6], 6));
     assert_eq!(gateway.work_on_deferred().await, 0);
     hears_nothing(&mut browser).await;
-    assert_eq!(gateway.failures(), [] as [Value; 0]);
+    assert!(gateway.failures().is_empty());
 }
 
 #[tokio::test]
@@ -62,7 +62,7 @@ async fn a_gap_that_lasts_is_dead_lettered_and_closes_all_the_same_when_the_even
     let (mut browser, _snapshot) = Browser::subscribed(&gateway.websocket_url, "o").await;
     put(&gateway, &[&[1, 3, 4]]).await;
     assert_eq!(versions(&browser.next().await), (vec![1], 1));
-    assert_eq!(gateway.failures(), [] as [Value; 0], "a gap is no failure while it can close");
+    assert!(gateway.failures().is_empty(), "a gap is no failure while it can close");
     assert_eq!(gateway.work_on_deferred().await, 0);
     let failures = gateway.failures();
     let reason = "the events were not folded: the log has no event 2, and event 4 waits for it";
@@ -126,7 +126,7 @@ async fn what_waits_and_cannot_be_folded_keeps_no_event_before_it_from_being_fol
     assert_eq!(versions(&browser.next().await), (vec![1], 1));
     put(&gateway, &[&[2]]).await;
     assert_eq!(versions(&browser.next().await), (vec![2], 2));
-    assert_eq!(gateway.failures(), [] as [Value; 0]);
+    assert!(gateway.failures().is_empty());
     assert_eq!(gateway.work_on_deferred().await, 0);
     let failures = gateway.failures();
     assert_eq!((failures.len(), &failures[0]["lastVersion"]), (1, &json!(4)));

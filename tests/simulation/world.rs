@@ -20,7 +20,7 @@ use std::{
 
 use connect::Connect;
 use disconnect::Disconnect;
-use domain::{Event, EventRef, OrderId, Version};
+use domain::{Event, OrderId, Version};
 use dynoxide::Database;
 use event_handler::EventHandler;
 use fan_out::FanOut;
@@ -34,7 +34,7 @@ pub(crate) use bad::Bad;
 use inputs::{event, principal};
 use invocations::{Actor, INVOCATION_MAX, Outcome, Role};
 use people::Socket;
-use queues::{DEFERRED, PAGES, Queues};
+use queues::{PAGES, Queues};
 pub(crate) use size::Size;
 use turn::Turn;
 
@@ -94,8 +94,8 @@ pub(crate) struct World {
     pub(crate) bad: Bad,
     /// Events that are appended when nothing goes wrong any more but what stays bad.
     later: Vec<Event>,
-    /// The refs of events whose append was begun.
-    begun_refs: BTreeSet<EventRef>,
+    /// Orders to which a producer has begun to append.
+    appended_to: BTreeSet<OrderId>,
     /// Events that are missing in their logs, each with the version before it; and the orders that had such gaps.
     gaps: Vec<(Event, Version)>,
     gapped: BTreeSet<OrderId>,
@@ -159,7 +159,7 @@ impl World {
             kinds,
             bad,
             later,
-            begun_refs: BTreeSet::new(),
+            appended_to: BTreeSet::new(),
             gaps: Vec::new(),
             gapped: BTreeSet::new(),
             is_out: false,
@@ -202,7 +202,7 @@ impl World {
             && self.gaps.is_empty()
             && is_fed
             && self.queues.is_empty(PAGES)
-            && self.queues.is_empty(DEFERRED)
+            && self.queues.has_only_waiting()
             && wires_are_empty
             && self.script.is_idle()
             && self.browsers.iter().all(Browser::is_settled)

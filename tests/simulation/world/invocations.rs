@@ -71,9 +71,10 @@ impl World {
     }
 
     pub(super) fn append(&mut self) {
-        let index = self.random.usize(0..self.due.len());
+        let without_gaps = self.due_without_gaps();
+        let index = without_gaps[self.random.usize(0..without_gaps.len())];
         let event = self.due.remove(index).unwrap();
-        self.begun_refs.insert(event.event_ref.clone());
+        self.appended_to.insert(event.order_id().clone());
         let (log, appended) = (self.store.event_log.clone(), event.clone());
         self.begin(Role::Producer(Box::new(event)), async move {
             Outcome::Appended(log.append(&appended, None).await.is_ok())

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use queues::DeferredOrder;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -76,6 +77,11 @@ impl Queues {
 
     pub(super) fn is_empty(&self, queue: &str) -> bool {
         self.of(queue).is_empty()
+    }
+
+    /// Whether no order is deferred, but for events that wait for a missing one: nobody needs these messages once it is there.
+    pub(super) fn has_only_waiting(&self) -> bool {
+        self.bodies(DEFERRED).all(|body| DeferredOrder::parse(body).is_some_and(|deferred| deferred.waits))
     }
 
     /// Whether a message can be received.

@@ -44,7 +44,7 @@ impl World {
         vec![
             (is_on(600, !self.waiting.is_empty()), Turn::Answer),
             (is_on(300, self.sockets.values().any(|socket| !socket.is_dead && !socket.wire.is_empty())), Turn::Carry),
-            (is_on(50, !self.due.is_empty()), Turn::Append),
+            (is_on(50, !self.due_without_gaps().is_empty()), Turn::Append),
             (is_on(200, self.batch.is_none() && self.feed.records.len() > self.done), Turn::Deliver),
             (is_on(200, self.queues.has_due(PAGES)), Turn::Page),
             (is_on(200, self.queues.has_due(DEFERRED)), Turn::Deferred),
