@@ -29,6 +29,7 @@ impl World {
         let missing = self.due.remove(first).unwrap();
         let head = self.truth.event_log.head(ahead.order_id()).await.unwrap();
         let appended = self.truth.event_log.append(&ahead, Some(head.next())).await.unwrap();
+        self.feed.read();
         self.report.fault("event ahead of its predecessor");
         let order_id = ahead.order_id().clone();
         self.tell(format!("event {} of {order_id} is put ahead, at version {}", ahead.event_ref, appended.version));
@@ -41,6 +42,8 @@ impl World {
         let index = self.random.usize(0..self.gaps.len());
         let (event, head): (_, Version) = self.gaps.swap_remove(index);
         let appended = self.truth.event_log.append(&event, Some(head)).await.unwrap();
+        // Its record is due from here on.
+        self.feed.read();
         self.tell(format!("event {} of {} is put at version {}", event.event_ref, event.order_id(), appended.version));
     }
 }
