@@ -215,7 +215,7 @@ proptest! {
         let invocation = Json::from_iter([("Records".to_owned(), Json::Array(records.collect()))]).to_string();
         prop_assert_eq!(&delivered(&invocation), &logged);
         let folded = fold(&logged);
-        let (_, stored) = item::projection::from_item(item::projection::to_item(&order_id, &folded, 5).unwrap()).unwrap();
+        let (_, stored) = item::projection::from_item(item::projection::to_item(&order_id, &folded, 5, None).unwrap()).unwrap();
         prop_assert_eq!(&stored.projection, &folded);
         prop_assert_eq!(shown(&order_id, &logged, &folded), (data(&logged), folded.into_fields()));
     }

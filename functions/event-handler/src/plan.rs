@@ -82,7 +82,10 @@ mod tests {
     fn the_highest_number_is_a_version_like_any_other() {
         let highest = Version::new(u64::MAX);
         let plan = plan(Version::NONE, &[highest], None).unwrap();
-        assert_eq!(plan, Plan { fold: Version::FIRST..=highest, push: Some(highest..=highest), read_log: true });
+        assert_eq!(
+            plan,
+            Plan { fold: Version::FIRST..=highest, push: Some(highest..=highest), read_log: true, reads_on: false }
+        );
     }
 
     #[test]
@@ -90,9 +93,18 @@ mod tests {
         let planned =
             |at, delivered, ahead| plan(Version::new(at), &[Version::new(delivered)], Some(Version::new(ahead)));
         let run = |first, last| Version::new(first)..=Version::new(last);
-        assert_eq!(planned(2, 3, 5), Some(Plan { fold: run(3, 5), push: Some(run(3, 5)), read_log: true }));
-        assert_eq!(planned(2, 3, 3), Some(Plan { fold: run(3, 3), push: Some(run(3, 3)), read_log: false }));
-        assert_eq!(planned(2, 2, 5), Some(Plan { fold: run(3, 5), push: Some(run(2, 5)), read_log: true }));
+        assert_eq!(
+            planned(2, 3, 5),
+            Some(Plan { fold: run(3, 5), push: Some(run(3, 5)), read_log: true, reads_on: false })
+        );
+        assert_eq!(
+            planned(2, 3, 3),
+            Some(Plan { fold: run(3, 3), push: Some(run(3, 3)), read_log: false, reads_on: false })
+        );
+        assert_eq!(
+            planned(2, 2, 5),
+            Some(Plan { fold: run(3, 5), push: Some(run(2, 5)), read_log: true, reads_on: false })
+        );
     }
 
     #[test]

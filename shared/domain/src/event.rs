@@ -8,6 +8,7 @@ use std::fmt;
 
 use crate::{
     Fields, Json, OrderId, Origin,
+    json::are_same,
     limits::{EVENT_REF_BYTES_MAX, WHOLE_NUMBER_MAX},
     order_id::InvalidOrderId,
 };
@@ -173,6 +174,12 @@ impl Event {
     #[must_use]
     pub fn order_id(&self) -> &OrderId {
         self.data.order_id()
+    }
+
+    /// Whether both have the same `ts` and `data`, numbers by their value.
+    #[must_use]
+    pub fn has_content_of(&self, other: &Self) -> bool {
+        self.ts_us == other.ts_us && are_same(self.data.fields(), other.data.fields())
     }
 }
 

@@ -83,11 +83,32 @@ impl Json {
         if let Self::Object(fields) = self { Some(fields) } else { None }
     }
 
+    /// Whether both are the same, numbers by their value.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Number(one), Self::Number(other)) => one == other || one.decimal() == other.decimal(),
+            (Self::Array(one), Self::Array(other)) => {
+                one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one.is_same(other))
+            }
+            (Self::Object(one), Self::Object(other)) => are_same(one, other),
+            (one, other) => one == other,
+        }
+    }
+
     /// The fields of an object, without a copy.
     #[must_use]
     pub fn into_object(self) -> Option<Fields> {
         if let Self::Object(fields) = self { Some(fields) } else { None }
     }
+}
+
+/// Whether two objects are the same, numbers by their value.
+#[must_use]
+pub fn are_same(one: &Fields, other: &Fields) -> bool {
+    let pairs = || one.iter().zip(other);
+    one.len() == other.len()
+        && pairs().all(|((name, one), (other_name, other))| name == other_name && one.is_same(other))
 }
 
 impl From<&str> for Json {

@@ -161,7 +161,7 @@ impl EventLog {
     /// The log has an event with this event's ref: the same one, or another one, which is an error.
     async fn is_there(&self, event: &Event, version: Version) -> Result<Appended, AppendError> {
         let logged = self.range(event.order_id(), version..=version).await?;
-        if logged.first().is_some_and(|logged| item::is_same_content(&logged.event, event)) {
+        if logged.first().is_some_and(|logged| logged.event.has_content_of(event)) {
             return Ok(Appended { version, was_there: true });
         }
         let (order_id, event_ref) = (event.order_id().to_string(), event.event_ref.to_string());

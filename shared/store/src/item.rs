@@ -10,7 +10,6 @@ pub mod fauna_document;
 pub mod fauna_feed;
 mod json;
 pub mod projection;
-mod same;
 pub(crate) mod size;
 pub mod subscription;
 
@@ -20,7 +19,6 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{Json, OrderId, Version, limits::WHOLE_NUMBER_MAX};
 
 pub use json::NotStorable;
-pub(crate) use same::is_same_content;
 
 /// An item as the SDK has it.
 pub type Item = HashMap<String, AttributeValue>;

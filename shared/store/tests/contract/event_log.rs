@@ -34,8 +34,7 @@ async fn an_append_takes_the_next_version_and_a_ref_is_appended_once() {
 async fn a_ref_with_other_content_is_an_error_that_names_both() {
     let store = &open().await;
     let event = |amount: &str, list: &str| {
-        let more: Value = serde_json::from_str(&format!(r#"{{"amount":{amount},"list":[{list}]}}"#)).unwrap();
-        event("o", 7, &more)
+        event_of("o", 7, Json::parse(format!(r#"{{"amount":{amount},"list":[{list}]}}"#)).unwrap())
     };
     let append = async |event| store.event_log.append(&event, None).await;
     assert!(!append(event("1.50", "0.1")).await.unwrap().was_there);
