@@ -86,7 +86,7 @@ async fn json_of_100_000_levels_is_a_bad_request() {
         let opcode = OpCode::Data(if index == 0 { DataCode::Text } else { DataCode::Continue });
         browser.send_frame(Message::Frame(Frame::message(part.to_vec(), opcode, index == 3))).await;
     }
-    assert_eq!(browser.next().await["message"], "the message is not JSON");
+    assert_eq!(browser.next().await["message"], "the message is nested too deeply");
     assert_eq!(browser.ask(r#"{"action":"ping"}"#).await, json!({"type": "pong"}));
 }
 

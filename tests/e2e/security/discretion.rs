@@ -42,8 +42,8 @@ async fn nothing_secret_is_logged_at_any_level_by_any_function_or_by_the_stack()
     // A record that is no event, with a secret where a number should be; and an order that cannot be folded.
     for item in [
         json!({"orderId": {"S": "p"}, "version": {"N": "1"}, "ref": {"S": "1"}, "ts": {"S": "marked-event-body"}, "data": {"M": {}}}),
-        json!({"orderId": {"S": "q"}, "version": {"N": "2"}, "ref": {"S": "2"}, "ts": {"N": "0"},
-               "data": {"M": {"eventName": {"S": "marked-event-body"}, "orderId": {"S": "q"}}}}),
+        json!({"orderId": {"S": "p"}, "version": {"N": "2"}, "ref": {"S": "2"}, "ts": {"N": "0"},
+               "data": {"M": {"eventName": {"S": "marked-event-body"}, "orderId": {"S": "p"}}}}),
     ] {
         stack.dynamodb("PutItem", &json!({"TableName": "order_stream", "Item": item})).await;
     }

@@ -35,6 +35,8 @@ struct WireUpdate {
     more: bool,
     #[schemars(skip_serializing_if = "std::ops::Not::not")]
     reset: bool,
+    #[schemars(skip_serializing_if = "std::ops::Not::not")]
+    refolded: bool,
 }
 
 // An event of an update.
@@ -189,7 +191,7 @@ fn an_update_is_written_with_the_fields_that_the_schema_says() {
         reset: true,
         refolded: false,
     };
-    let unfinished = Update { projection: None, reset: false, ..whole.clone() };
+    let unfinished = Update { projection: None, reset: false, refolded: false, ..whole.clone() };
     let written = [whole, unfinished].map(|update| Message::Update(update).text());
     let written = written.map(|text| serde_json::from_str::<Value>(&text).unwrap());
     let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
