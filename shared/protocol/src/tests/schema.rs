@@ -189,7 +189,7 @@ fn an_update_is_written_with_the_fields_that_the_schema_says() {
         events: vec![event],
         projection: Some(fields()),
         reset: true,
-        refolded: false,
+        refolded: true,
     };
     let unfinished = Update { projection: None, reset: false, refolded: false, ..whole.clone() };
     let written = [whole, unfinished].map(|update| Message::Update(update).text());
