@@ -22,6 +22,7 @@ use crate::{
 };
 use domain::Event;
 use input::{FileError, Line};
+use store::event_log::AppendError;
 use window::{Counts, Window};
 
 /// Bad events that are named before the rest is only counted.
@@ -81,7 +82,11 @@ pub(crate) async fn run(options: args::Append) -> Result<(), Failure> {
     }
     progress.finish_and_clear();
     bad.report_rest();
-    eprintln!("foldcast: {appended} appended, {was_there} already there, {} refused", bad.count);
+    let is_refused = |error: &anyhow::Error| {
+        matches!(error.downcast_ref(), Some(AppendError::RefTaken { .. } | AppendError::NotStorable(_)))
+    };
+    let refused = bad.count + usize::from(failed.as_ref().is_some_and(is_refused));
+    eprintln!("foldcast: {appended} appended, {was_there} already there, {refused} refused");
     if let Some(error) = failed {
         return Err(Failure::failed(error));
     }

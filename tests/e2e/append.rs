@@ -124,7 +124,8 @@ fn one_ref_is_one_event_and_two_with_the_same_ref_are_an_error_that_names_both()
         let refused = append(format!("{}\n{other}", event("5", "1", "b")));
         assert_eq!(refused.status.code(), Some(1));
         let said = String::from_utf8(refused.stderr).unwrap();
-        assert!(said.contains("line 2 was not appended"), "{said}");
+        assert!(said.contains("line 2 was not appended: "), "{said}");
+        assert!(said.contains(" 1 refused\n"), "{said}");
         let both = format!("order \"a\" has another event with the ref \"{ref_}\", at version 1");
         assert!(said.contains(&both), "{said}");
         assert!(!said.contains("amount"), "{said}");

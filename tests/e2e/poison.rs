@@ -98,6 +98,12 @@ async fn a_version_that_no_browser_holds_is_dead_lettered_and_stops_nobody_else(
         assert_eq!(poison["reason"], "the attribute version must be from 0 to 9007199254740991");
     }
     assert_eq!(stack.run_with_input(&["append", "-"], &event("bad0", 2).to_string()).status.code(), Some(1));
+    assert_eq!(stack.run(&["rebuild", "bad0"]).status.code(), Some(1), "no order is whole with such an item");
+    let verified = String::from_utf8(stack.run(&["verify"]).stdout).unwrap();
+    let verified: Vec<Value> = verified.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (summary, broken) = verified.split_last().unwrap();
+    assert_eq!(*summary, json!({"orders": 4, "events": 1, "differences": 3}), "each order is looked at");
+    assert!(broken.iter().all(|line| line["difference"] == "broken"), "{broken:?}");
 }
 
 #[tokio::test]

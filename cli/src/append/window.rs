@@ -3,11 +3,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use anyhow::Context as _;
 use domain::{Event, OrderId, Version};
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use serde_json::json;
-use store::{Appended, EventLog};
+use store::{Appended, EventLog, event_log::AppendError};
+
+/// What helps against a failure that passes.
+const AGAIN: &str = "; append the file again, what is in the log already stays as it is";
 
 /// Orders that are appended to at once.
 const ORDERS_IN_FLIGHT_MAX: usize = 16;
@@ -98,10 +100,12 @@ impl<'a> Window<'a> {
             let Some(Placed { place, line, event }) = self.ready.pop_front() else { return };
             let (log, head) = (self.log, self.heads.get(event.order_id()).copied());
             let append = async move {
-                let appended = log.append(&event, head).await.with_context(|| {
-                    format!(
-                        "line {line} was not appended; append the file again, what is in the log already stays as it is"
-                    )
+                let appended = log.append(&event, head).await.map_err(|error| {
+                    let advice = match &error {
+                        AppendError::RefTaken { .. } | AppendError::NotStorable(_) => "",
+                        AppendError::Contended { .. } | AppendError::Call(_) | AppendError::Broken(_) => AGAIN,
+                    };
+                    anyhow::Error::new(error).context(format!("line {line} was not appended{advice}"))
                 })?;
                 Ok(Done { place, event, appended })
             };

@@ -60,7 +60,8 @@ impl Orders {
     async fn fold_whole(&self, order_id: &OrderId, after: Version, before: OwnerBefore) -> Result<Folded, FoldError> {
         let mut projection = Projection::default();
         let mut events: Vec<LoggedEvent> = Vec::new();
-        let mut reader = self.store.event_log.read(order_id, Version::FIRST..=Version::MAX);
+        // An item whose version is out of range is no event, and no order is whole with it.
+        let mut reader = self.store.event_log.read(order_id, Version::FIRST..=Version::new(u64::MAX));
         while let Some(page) = reader.next_page().await? {
             for logged in page {
                 projection.evolve(&logged);
