@@ -55,13 +55,8 @@ pub(crate) async fn failure_queue(target: &Target, queue_url: Option<&str>) -> a
         given => given,
     };
     let endpoint = match set(SQS_ENDPOINT_VARIABLE) {
-        None if !target.aws => {
-            let management = match set(MANAGEMENT_VARIABLE) {
-                None => management_endpoint(target).await?,
-                given => given,
-            };
-            management.map(|management| origin(&management))
-        }
+        // Of the stack that has the tables, whatever else is set: its messages are about their orders.
+        None if !target.aws => management_endpoint(target).await?.map(|management| origin(&management)),
         given => given.filter(|_| !target.aws),
     };
     let sdk = sdk_config(|name: &str| chosen(target, var, name)).context("the credentials of AWS are incomplete")?;

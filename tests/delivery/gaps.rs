@@ -7,6 +7,7 @@ use tests::{
     browser::Browser,
     gateway::{InProcess, deliver},
 };
+use tokio::time::Instant;
 
 use crate::{order, owners::hears_nothing, stored, versions};
 
@@ -134,4 +135,27 @@ async fn what_waits_and_cannot_be_folded_keeps_no_event_before_it_from_being_fol
     // An operator puts a good event in its place.
     put(&gateway, &[&[3]]).await;
     assert_eq!(versions(&browser.next().await), (vec![3, 4], 4));
+}
+
+#[tokio::test]
+async fn events_that_waited_are_pushed_though_folding_them_takes_several_invocations() {
+    let gateway = InProcess::start().await;
+    let (mut browser, _snapshot) = Browser::subscribed(&gateway.websocket_url, "o").await;
+    for version in 1..=4 {
+        let data = json!({"eventName": "A", "orderId": "o", "note": "x".repeat(300_000), "n": version});
+        gateway.append_data("o", version, &data).await;
+    }
+    let body = json!({"orderId": "o", "first": 1, "last": 2, "round": 2, "deferredAt": store::now_ms(), "waits": true});
+    let mut batch = json!({"Records": [{"messageId": "m", "body": body.to_string()}]});
+    // There is time for one part of the log.
+    for _ in 0..5 {
+        let response = gateway.handler().handle(&batch.to_string(), Instant::now()).await.unwrap();
+        assert_eq!(response, BatchResponse::default());
+        if let Some(next) = gateway.deferred().pop() {
+            batch = json!({"Records": [{"messageId": "m", "body": next.body}]});
+        }
+    }
+    gateway.work_on_pages().await;
+    // A large run travels as several updates.
+    while browser.next_whole().await.0["version"] != 4 {}
 }

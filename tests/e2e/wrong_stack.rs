@@ -76,4 +76,7 @@ async fn the_failure_queue_is_that_of_the_stack_of_the_tables() {
     other.dynamodb("PutItem", &json!({"TableName": "order_stream", "Item": malformed})).await;
     while other.json_lines(&["failures", "list"]).is_empty() {}
     assert!(stack.json_lines(&["failures", "list"]).is_empty(), "the other stack's messages are not this one's");
+    let mut list = stack.command(&["failures", "list"]);
+    let listed = list.env("MANAGEMENT_ENDPOINT", &other.management_url).output().unwrap();
+    assert_eq!(text(&listed.stdout), "", "whatever address is set, the messages are about orders of these tables");
 }

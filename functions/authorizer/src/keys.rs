@@ -36,10 +36,10 @@ const UNKNOWN_NAMES: Allowance = Allowance { at_once: 2 * UNKNOWN_NAME_COST, a_m
 const UNKNOWN_NAME_COST: u64 = 5;
 
 /// The longest wait for an answer; a browser waits meanwhile.
-const TIME_OUT: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The same of one attempt of several.
-const ATTEMPT_TIME_OUT: Duration = Duration::from_millis(1_500);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 /// The longest pause before the second attempt, doubled for each further one; the jitter is full, so that a thousand processes
 /// do not return to their issuer in the same moment.
@@ -130,7 +130,7 @@ impl Published {
             return known.usable(found, now_s);
         }
         known.tried_at_s = Some(now_s);
-        match self.fetch(TIME_OUT).await.inspect_err(warn) {
+        match self.fetch(TIMEOUT).await.inspect_err(warn) {
             Ok(keys) => {
                 known.fetched(keys, now_s);
                 Ok(known.find(kid, algorithm))
@@ -142,11 +142,11 @@ impl Published {
 
     /// Tries again and again, within the time that a browser waits: without any keys nobody is let in.
     async fn fetch_first(&self) -> Result<Vec<SigningKey>, KeysUnavailable> {
-        let deadline = Instant::now() + TIME_OUT;
+        let deadline = Instant::now() + TIMEOUT;
         let mut pause_max = PAUSE_FIRST;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let fetched = self.fetch(left.min(ATTEMPT_TIME_OUT)).await;
+            let fetched = self.fetch(left.min(ATTEMPT_TIMEOUT)).await;
             let pause = pause_max.mul_f64(fastrand::f64());
             if fetched.is_ok() || Instant::now() + pause >= deadline {
                 return fetched;

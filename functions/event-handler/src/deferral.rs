@@ -13,39 +13,22 @@ use domain::{
     OrderId, Version, fan_out,
     limits::{self, DEFERRED_FOR_MAX},
 };
-use queues::{DeferredOrder, Failure, OwnerBefore, QueueError};
+use queues::{DeferredOrder, Failure, QueueError};
 use store::now_ms;
 use telemetry::measure::Count;
 use tokio::time::Instant;
 
 use crate::{EventHandler, OrderError, classification::Class};
 
-/// Events of an order that were tried, and how often.
-#[derive(Clone, Debug)]
-pub(crate) struct Attempt {
-    pub(crate) order_id: OrderId,
-    pub(crate) first: Version,
-    pub(crate) last: Version,
-    /// Who owned the order before the events, if an attempt has found out.
-    pub(crate) before: Option<OwnerBefore>,
-    /// How many attempts were made, this one included.
-    pub(crate) round: u32,
-    /// When the first of them was made, in milliseconds since 1970.
-    pub(crate) begun_at_ms: i64,
-    /// Whether the events waited for a missing one, and now have done so as long as they may.
-    pub(crate) waits: bool,
+/// The first attempt at events of an order, for the change feed.
+pub(crate) fn first_attempt(order_id: OrderId, (first, last): (Version, Version)) -> DeferredOrder {
+    DeferredOrder { order_id, first, last, before: None, round: 1, deferred_at_ms: now_ms(), waits: false }
 }
 
-impl Attempt {
-    /// The first attempt, for the change feed.
-    pub(crate) fn first(order_id: OrderId, (first, last): (Version, Version)) -> Self {
-        Self { order_id, first, last, before: None, round: 1, begun_at_ms: now_ms(), waits: false }
-    }
-
-    fn is_over(&self) -> bool {
-        let age_ms = now_ms().saturating_sub(self.begun_at_ms);
-        Duration::from_millis(u64::try_from(age_ms).unwrap_or_default()) > DEFERRED_FOR_MAX
-    }
+/// Whether an order was retried for as long as it may be.
+fn is_over(attempt: &DeferredOrder) -> bool {
+    let age_ms = now_ms().saturating_sub(attempt.deferred_at_ms);
+    Duration::from_millis(u64::try_from(age_ms).unwrap_or_default()) > DEFERRED_FOR_MAX
 }
 
 /// The orders that this process deferred a moment ago. Clones share them.
@@ -104,66 +87,59 @@ impl EventHandler {
     ///
     /// # Errors
     /// [`QueueError`] if the order is on no queue.
-    pub(crate) async fn set_aside(&self, attempt: Attempt, error: &OrderError) -> Result<(), QueueError> {
-        let Attempt { order_id, first, last, before, round, begun_at_ms, waits } = attempt.clone();
+    pub(crate) async fn set_aside(&self, attempt: DeferredOrder, error: &OrderError) -> Result<(), QueueError> {
         let reason = telemetry::reason(error);
         let class = error.class();
         // What comes before a gap is done with.
         let (missing, due) = error.gap().unwrap_or_default();
-        let (first, last) = (first.max(missing), last.max(due));
+        let (first, last) = (attempt.first.max(missing), attempt.last.max(due));
         let is_over = match class {
             Class::Lasting => true,
-            Class::Waiting => waits,
-            Class::Passing => attempt.is_over(),
+            Class::Waiting => attempt.waits,
+            Class::Passing => is_over(&attempt),
             Class::Progress => false,
         };
+        let (name, first_version, last_version) = (attempt.order_id.as_str(), first.get(), last.get());
         if is_over {
-            return self.dead_letter(&Failure::not_folded(&order_id, first, last, reason)).await;
+            return self.dead_letter(&Failure::not_folded(&attempt.order_id, first, last, reason)).await;
         }
+        let round = attempt.round.saturating_add(1);
         if class == Class::Waiting {
-            return self.wait(Attempt { first, last, ..attempt }).await;
+            // Whoever folds the missing event goes on with the others, for the stored projection says that they are there.
+            // They are looked at again when they have waited as long as they may.
+            tracing::info!(order_id = name, first_version, last_version, "events wait for one that is missing");
+            let waiting = DeferredOrder { first, last, before: None, round, waits: true, ..attempt };
+            return self.deferred.send(&waiting, limits::GAP_LASTS_MAX).await;
         }
-        let (name, first_version, last_version) = (order_id.as_str(), first.get(), last.get());
-        tracing::warn!(order_id = name, first_version, last_version, round, reason, "an order is deferred");
+        tracing::warn!(
+            order_id = name,
+            first_version,
+            last_version,
+            round = attempt.round,
+            reason,
+            "an order is deferred"
+        );
         Count::Deferred.add(1);
-        let before = before.or_else(|| error.owner_before());
+        let before = attempt.before.clone().or_else(|| error.owner_before());
         if class == Class::Progress {
             // Whoever makes progress begins anew, at once.
-            let (round, deferred_at_ms) = (1, now_ms());
-            let deferred = DeferredOrder { order_id, first, last, before, round, deferred_at_ms, waits };
-            return self.deferred.send(&deferred, Duration::ZERO).await;
+            let next = DeferredOrder { before, round: 1, deferred_at_ms: now_ms(), waits: false, ..attempt };
+            return self.deferred.send(&next, Duration::ZERO).await;
         }
-        let delay = fan_out::retry_delay(round, fastrand::f64());
-        let round = round.saturating_add(1);
-        // What is folded and was not pushed waits for no event.
-        let waits = waits && matches!(error, OrderError::NotFolded(_));
-        let deferred = DeferredOrder { order_id, first, last, before, round, deferred_at_ms: begun_at_ms, waits };
-        self.defer(deferred, delay).await
-    }
-
-    /// Has events looked at again when they have waited for a missing one as long as they may. Until then whoever folds that one
-    /// goes on with them: the stored projection says that they are there.
-    async fn wait(&self, attempt: Attempt) -> Result<(), QueueError> {
-        let Attempt { order_id, first, last, round, begun_at_ms, .. } = attempt;
-        let (name, first_version, last_version) = (order_id.as_str(), first.get(), last.get());
-        tracing::info!(order_id = name, first_version, last_version, "events wait for one that is missing");
-        let round = round.saturating_add(1);
-        let waiting =
-            DeferredOrder { order_id, first, last, before: None, round, deferred_at_ms: begun_at_ms, waits: true };
-        self.deferred.send(&waiting, limits::GAP_LASTS_MAX).await
+        let delay = fan_out::retry_delay(attempt.round, fastrand::f64());
+        // The attempt may have stored what nobody has pushed: the next one is not done when it finds the events folded.
+        self.defer(DeferredOrder { before, round, waits: false, ..attempt }, delay).await
     }
 
     /// Defers the next events of an order that was deferred a moment ago, without an attempt.
     ///
     /// # Errors
     /// [`QueueError`] if the order is on no queue.
-    pub(crate) async fn defer_again(&self, attempt: Attempt) -> Result<(), QueueError> {
-        let Attempt { order_id, first, last, before, round, begun_at_ms, waits } = attempt;
-        let (name, first_version, last_version) = (order_id.as_str(), first.get(), last.get());
+    pub(crate) async fn defer_again(&self, attempt: DeferredOrder) -> Result<(), QueueError> {
+        let (name, first_version, last_version) = (attempt.order_id.as_str(), attempt.first.get(), attempt.last.get());
         tracing::info!(order_id = name, first_version, last_version, "an order is deferred with those before it");
         Count::Deferred.add(1);
-        let deferred = DeferredOrder { order_id, first, last, before, round, deferred_at_ms: begun_at_ms, waits };
-        self.defer(deferred, limits::DEFERRED_LATELY).await
+        self.defer(attempt, limits::DEFERRED_LATELY).await
     }
 
     /// Sends a deferred order, unless a message that is on its way is about its events too: however many events an order
@@ -173,10 +149,7 @@ impl EventHandler {
             return Ok(());
         }
         self.deferred.send(&deferred, delay).await?;
-        // Events that waited may be done with when their message comes, and nothing is read then.
-        if !deferred.waits {
-            self.lately.note(&deferred.order_id, deferred.first, delay);
-        }
+        self.lately.note(&deferred.order_id, deferred.first, delay);
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use delivery::{Folded, OwnerBefore};
 use domain::{LoggedEvent, OrderId, Projection, Version, limits};
+use queues::DeferredOrder;
 use store::{
     StoredProjection, Written,
     event_log::ReadError,
@@ -81,6 +82,11 @@ impl Due {
         Self::Delivered(events.into_iter().map(|logged| (logged.version, logged)).collect())
     }
 
+    pub(crate) fn deferred(order: &DeferredOrder) -> Self {
+        let DeferredOrder { first, last, waits, .. } = *order;
+        Self::Deferred { first, last, before: order.before.clone(), waits }
+    }
+
     fn versions(&self) -> Vec<Version> {
         match self {
             Self::Delivered(events) => events.keys().copied().collect(),
@@ -93,7 +99,7 @@ impl Due {
     fn plan(&self, at: Version, ahead: Option<Version>, reads_on: bool) -> Option<Plan> {
         let plan = plan(at, &self.versions(), ahead)?;
         let read_log = plan.read_log || reads_on || self.is_deferred();
-        Some(Plan { read_log, reads_on, ..plan })
+        Some(Plan { read_log, ..plan })
     }
 
     fn is_deferred(&self) -> bool {
@@ -147,8 +153,13 @@ impl Orders {
         deadline: Instant,
     ) -> Result<(Version, Fold), FoldError> {
         let mut not_gone_on: Option<FoldError> = None;
-        for _ in 0..limits::FOLD_TRIES_MAX {
+        for attempt in 0..limits::FOLD_TRIES_MAX {
             let stored = self.store.projections.get_stored(order_id).await?;
+            let at = stored.projection.version();
+            // A write of this invocation may have taken place though it was not answered, and nobody has pushed it.
+            if attempt == 0 && due.is_done(at) {
+                return Ok((at, Fold { at, folded: None, rest: None }));
+            }
             let goes_on = not_gone_on.is_none() && due.reads_on(stored.ahead());
             match self.fold_onto(order_id, stored, due, goes_on, deadline).await {
                 Ok(Some((before, fold))) => {
@@ -179,11 +190,8 @@ impl Orders {
         deadline: Instant,
     ) -> Result<Option<(Version, Fold)>, FoldError> {
         let (before, read) = (stored.projection.version(), stored.write());
-        if due.is_done(before) {
-            return Ok(Some((before, Fold { at: before, folded: None, rest: None })));
-        }
         let Some(plan) = due.plan(before, stored.ahead().filter(|_| goes_on), goes_on) else { return Ok(None) };
-        let evolved = self.evolve(order_id, stored.projection, due, &plan, deadline).await?;
+        let evolved = self.evolve(order_id, stored.projection, due, &plan, goes_on, deadline).await?;
         // Whoever folds the missing event finds in the same item that there is more, or this write does not take place.
         let over = if evolved.is_gap { read.ahead_of(evolved.head) } else { read };
         let is_news = evolved.folded.projection.version() > before || over != read;
@@ -205,7 +213,7 @@ impl Orders {
         let (before, over) = (remembered.projection.version(), remembered.write());
         let plan = due.plan(before, None, due.reads_on(remembered.ahead()));
         let Some(plan) = plan.filter(|plan| !plan.read_log && !plan.fold.is_empty()) else { return Ok(None) };
-        let evolved = self.evolve(order_id, remembered.projection, due, &plan, deadline).await?;
+        let evolved = self.evolve(order_id, remembered.projection, due, &plan, false, deadline).await?;
         match self.store.projections.put(order_id, &evolved.folded.projection, over).await {
             Ok(Written::Stored) => evolved.finished(due).map(|fold| Some((before, fold))),
             Ok(Written::Outrun) | Err(PutError::NotStorable(_)) => Ok(None),
@@ -219,6 +227,7 @@ impl Orders {
         mut projection: Projection,
         due: &Due,
         plan: &Plan,
+        reads_on: bool,
         deadline: Instant,
     ) -> Result<Evolved, FoldError> {
         let first_due = due.first();
@@ -231,7 +240,7 @@ impl Orders {
             OwnerBefore::AsOf(first_due.previous())
         };
         let known_head = *plan.fold.end();
-        let last_read = if plan.reads_on { Version::new(limits::WHOLE_NUMBER_MAX) } else { known_head };
+        let last_read = if reads_on { Version::new(limits::WHOLE_NUMBER_MAX) } else { known_head };
         let is_pushed = |logged: &LoggedEvent| {
             let is_in = |push: &RangeInclusive<Version>| *push.start() <= logged.version && logged.version <= last_read;
             plan.push.as_ref().is_some_and(is_in)
@@ -263,7 +272,7 @@ impl Orders {
                         projection.evolve(logged);
                     }
                     pushed.add(part.into_iter().filter(is_pushed));
-                    let is_behind = plan.reads_on || projection.version() < known_head;
+                    let is_behind = reads_on || projection.version() < known_head;
                     // A fold that did not move would be retried in vain.
                     if Instant::now() >= deadline && projection.version() > begun_at && is_behind {
                         is_finished = false;

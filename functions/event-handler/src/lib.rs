@@ -31,7 +31,7 @@ use store::{
 use telemetry::measure;
 use tokio::{sync::Semaphore, time::Instant};
 
-use deferral::{Attempt, DeferredLately};
+use deferral::{DeferredLately, first_attempt};
 use fold::Due;
 use orders::Deadlines;
 
@@ -146,7 +146,7 @@ impl EventHandler {
             let bytes = u32::try_from(batch.bytes.min(limits::FOLD_BYTES_IN_FLIGHT_MAX)).unwrap_or(u32::MAX);
             // The semaphore is never closed. A small order does not wait behind a large one.
             let _room = if batch.bytes > limits::FOLD_BYTES_SMALL { room.acquire_many(bytes).await.ok() } else { None };
-            let attempt = Attempt::first(order_id, batch.versions());
+            let attempt = first_attempt(order_id, batch.versions());
             let worked = if self.lately.has(&attempt.order_id) {
                 self.defer_again(attempt).await
             } else {
@@ -170,20 +170,18 @@ impl EventHandler {
                 tracing::error!(message_id, "a message of the queue of deferred orders is of another kind");
                 return Some(BatchItemFailure { item_identifier: message_id });
             };
-            let DeferredOrder { order_id, first, last, before, round, deferred_at_ms, waits } = deferred;
-            let due = Due::Deferred { first, last, before: before.clone(), waits };
-            let attempt = Attempt { order_id, first, last, before, round, begun_at_ms: deferred_at_ms, waits };
+            let due = Due::deferred(&deferred);
             // Nobody waits for it: it has the whole time.
             let fold_by = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
             let deadlines = Deadlines { fold_by, push_by: deadline };
-            reported(self.work_on(attempt, &due, deadlines).await, message_id)
+            reported(self.work_on(deferred, &due, deadlines).await, message_id)
         });
         let worked = stream::iter(worked).buffer_unordered(limits::FOLDS_IN_FLIGHT_MAX);
         worked.filter_map(std::future::ready).collect().await
     }
 
     /// Folds and pushes an order's events, or sets the order aside.
-    async fn work_on(&self, attempt: Attempt, due: &Due, deadlines: Deadlines) -> Result<(), QueueError> {
+    async fn work_on(&self, attempt: DeferredOrder, due: &Due, deadlines: Deadlines) -> Result<(), QueueError> {
         match self.orders.fold_and_push(&attempt.order_id, due, deadlines).await {
             Ok(()) => {
                 self.lately.forget(&attempt.order_id);

@@ -18,8 +18,6 @@ pub struct Plan {
     pub push: Option<RangeInclusive<Version>>,
     /// Whether the delivered events do not cover both: the rest is in the log.
     pub read_log: bool,
-    /// Whether whatever follows in the log is folded and pushed as well.
-    pub reads_on: bool,
 }
 
 /// Plans for a projection that stands `at` a version and for events that were delivered, whatever their order and
@@ -38,7 +36,7 @@ pub fn plan(at: Version, delivered: &[Version], ahead: Option<Version>) -> Optio
     };
     let push = (length(&push) <= PUSHED_RUN_EVENTS_MAX).then_some(push);
     let read_log = !covers(&fold) || push.as_ref().is_some_and(|push| !covers(push));
-    Some(Plan { fold, push, read_log, reads_on: false })
+    Some(Plan { fold, push, read_log })
 }
 
 fn length(range: &RangeInclusive<Version>) -> u64 {
@@ -82,10 +80,7 @@ mod tests {
     fn the_highest_number_is_a_version_like_any_other() {
         let highest = Version::new(u64::MAX);
         let plan = plan(Version::NONE, &[highest], None).unwrap();
-        assert_eq!(
-            plan,
-            Plan { fold: Version::FIRST..=highest, push: Some(highest..=highest), read_log: true, reads_on: false }
-        );
+        assert_eq!(plan, Plan { fold: Version::FIRST..=highest, push: Some(highest..=highest), read_log: true });
     }
 
     #[test]
@@ -93,18 +88,9 @@ mod tests {
         let planned =
             |at, delivered, ahead| plan(Version::new(at), &[Version::new(delivered)], Some(Version::new(ahead)));
         let run = |first, last| Version::new(first)..=Version::new(last);
-        assert_eq!(
-            planned(2, 3, 5),
-            Some(Plan { fold: run(3, 5), push: Some(run(3, 5)), read_log: true, reads_on: false })
-        );
-        assert_eq!(
-            planned(2, 3, 3),
-            Some(Plan { fold: run(3, 3), push: Some(run(3, 3)), read_log: false, reads_on: false })
-        );
-        assert_eq!(
-            planned(2, 2, 5),
-            Some(Plan { fold: run(3, 5), push: Some(run(2, 5)), read_log: true, reads_on: false })
-        );
+        assert_eq!(planned(2, 3, 5), Some(Plan { fold: run(3, 5), push: Some(run(3, 5)), read_log: true }));
+        assert_eq!(planned(2, 3, 3), Some(Plan { fold: run(3, 3), push: Some(run(3, 3)), read_log: false }));
+        assert_eq!(planned(2, 2, 5), Some(Plan { fold: run(3, 5), push: Some(run(2, 5)), read_log: true }));
     }
 
     #[test]

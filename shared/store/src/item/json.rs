@@ -69,7 +69,10 @@ fn attribute(value: &Json, levels_left: usize) -> Result<AttributeValue, NotStor
 /// The digits of a number, if DynamoDB keeps them all.
 fn storable(number: &Number) -> Result<String, NotStorable> {
     let decimal = number.decimal();
-    if decimal.significant_digits() <= 38 && (-130..=125).contains(&decimal.magnitude()) {
+    if decimal.significant_digits() == 0 && number.as_str().contains(['e', 'E']) {
+        // DynamoDB refuses an exponent that is out of its range, though the number is zero.
+        Ok("0".to_owned())
+    } else if decimal.significant_digits() <= 38 && (-130..=125).contains(&decimal.magnitude()) {
         Ok(number.as_str().to_owned())
     } else {
         Err(NotStorable::Number)
@@ -135,6 +138,13 @@ mod tests {
             Json::Object(round_trip(&kept)).to_string(),
             r#"{"a":9007199254740993,"b":1.10,"c":-12345678901234567890123456789012345678,"d":1e-130,"e":0,"f":-0.0,"g":9e+125}"#
         );
+    }
+
+    #[test]
+    fn zero_with_an_exponent_that_dynamodb_refuses_is_zero() {
+        for zero in ["0e999999999999", "-0.0E-500"] {
+            assert_eq!(round_trip(&fields(&format!("{{\"a\":{zero}}}")))["a"], json!(0), "{zero}");
+        }
     }
 
     #[test]
