@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn zero_with_an_exponent_that_dynamodb_refuses_is_zero() {
         for zero in ["0e999999999999", "-0.0E-500"] {
-            assert_eq!(round_trip(&fields(&format!("{{\"a\":{zero}}}")))["a"], json!(0), "{zero}");
+            assert_eq!(round_trip(&fields(&format!("{{\"a\":{zero}}}")))["a"], Json::from(0_u64), "{zero}");
         }
     }
 
